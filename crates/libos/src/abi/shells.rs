@@ -1,0 +1,72 @@
+//! `popen`, `pclose` and `system`.
+
+use crate::current::{call, enter, set_errno};
+use crate::shell::{self, Job, Pipe};
+use crate::stdio;
+use libc::{FILE, c_char, c_int};
+use rustix::io::Errno;
+use std::ffi::CStr;
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
+    // SAFETY: C's contract.
+    let (command, mode) = unsafe { (CStr::from_ptr(command), CStr::from_ptr(mode)) };
+    call(|p| {
+        let pipe = match mode.to_bytes().first() {
+            Some(b'r') => Pipe::FromOutput,
+            Some(b'w') => Pipe::ToInput,
+            _ => return Err(Errno::INVAL),
+        };
+        let line = command.to_str().map_err(|_| Errno::INVAL)?;
+        let (job, fd) = shell::start(p, line, pipe)?;
+        let file = stdio::open(p, fd, mode)?;
+        p.local.shells.borrow_mut().insert(file, job);
+        Ok(file)
+    })
+}
+
+/// Waits for a command; its wait status.
+fn wait(job: Job) -> c_int {
+    loop {
+        let status = call(|p| Ok(shell::poll(p, job)?.unwrap_or(c_int::MIN)));
+        if status != c_int::MIN {
+            return status;
+        }
+        enter(shell::pause);
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_pclose(file: *mut FILE) -> c_int {
+    let Some(job) = enter(|p| p.local.shells.borrow_mut().remove(file)) else {
+        set_errno(libc::EINVAL);
+        return -1;
+    };
+    // What is buffered goes out first: it may block until the command has read it.
+    // SAFETY: C's contract.
+    unsafe {
+        libc::fflush(file);
+        super::streams::libos_fclose(file);
+    }
+    wait(job)
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_system(command: *const c_char) -> c_int {
+    if command.is_null() {
+        return enter(|p| c_int::from(p.system.policy.programs));
+    }
+    // SAFETY: C's contract.
+    let command = unsafe { CStr::from_ptr(command) };
+    let started = enter(|p| {
+        let line = command.to_str().map_err(|_| Errno::INVAL)?;
+        shell::start(p, line, Pipe::None).map(|(job, _)| job)
+    });
+    match started {
+        Ok(job) => wait(job),
+        Err(e) => {
+            set_errno(e.raw_os_error());
+            -1
+        }
+    }
+}

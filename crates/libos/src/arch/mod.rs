@@ -1,0 +1,15 @@
+//! Context switches, the only assembly: one file per architecture with the same small interface.
+//!
+//! - `run(context, f, arg)` calls `f(arg)` and remembers in `context` how to come back;
+//! - `leave(context, value)` makes that `run` return `value`, from any depth of the same stack;
+//! - `libos_vfork` returns twice into the program, as `vfork` does: first 0, then what `vfork_return` is given.
+//!
+//! None of them runs destructors: a frame that is left this way must have nothing to drop.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::*;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("libos has no context switches for this architecture: add a file beside x86_64.rs");

@@ -1,0 +1,116 @@
+//! Which process the calling thread runs, and critical sections.
+//!
+//! Relies on: `CURRENT` is set for as long as a thread runs a process (`process::run`, `coroutine`), and the process
+//! outlives that. In a critical section no signal handler of the program runs on this thread, so nothing
+//! re-enters the library OS or jumps out of it; what arrives meanwhile is delivered when the section ends.
+
+use crate::process::Process;
+use crate::signal;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+thread_local! {
+    static CURRENT: Cell<*const Process> = const { Cell::new(null()) };
+}
+
+/// Says which process this thread runs from now on; returns the one before.
+#[inline(never)]
+pub(crate) fn set(process: *const Process) -> *const Process {
+    CURRENT.with(|c| c.replace(process))
+}
+
+/// The process of this thread, if it runs one. Usable in signal handlers.
+#[inline]
+pub(crate) fn get() -> Option<&'static Process> {
+    // SAFETY: see the module's doc; 'static stands for "while this thread runs the process".
+    CURRENT.with(|c| unsafe { c.get().as_ref() })
+}
+
+/// The process of this thread.
+#[inline]
+pub(crate) fn process() -> &'static Process {
+    match get() {
+        Some(p) => p,
+        None => no_process(),
+    }
+}
+
+#[cold]
+fn no_process() -> ! {
+    eprintln!("libos: code of a privatized program ran on a thread that runs no process (after fork()?)");
+    std::process::abort()
+}
+
+/// Runs `f` as a critical section, then delivers the signals that came meanwhile.
+///
+/// Delivery may run a handler of the program that never comes back, so `R` has nothing to drop.
+#[inline]
+pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
+    let p = process();
+    let critical = &p.signals.critical;
+    critical.set(critical.get() + 1);
+    compiler_fence(Ordering::SeqCst);
+    let result = catch_unwind(AssertUnwindSafe(|| f(p)));
+    compiler_fence(Ordering::SeqCst);
+    critical.set(critical.get() - 1);
+    match result {
+        Ok(r) => {
+            if critical.get() == 0 && p.signals.deliverable() != 0 {
+                // SAFETY: outside any critical section; this frame and the entry point's have nothing to drop.
+                unsafe { signal::deliver(p) };
+            }
+            r
+        }
+        Err(payload) => {
+            // The panic hook has printed it; a destructor here would be skipped by `terminate`.
+            std::mem::forget(payload);
+            // SAFETY: as above.
+            unsafe { crate::process::terminate(p, crate::process::Status::Signaled(libc::SIGABRT)) }
+        }
+    }
+}
+
+/// As `enter`, for calls that answer as the C library does: -1 and `errno`.
+#[inline]
+pub(crate) fn call<R: CResult>(f: impl FnOnce(&'static Process) -> rustix::io::Result<R>) -> R {
+    match enter(|p| f(p).map_err(|e| e.raw_os_error())) {
+        Ok(r) => r,
+        Err(e) => {
+            set_errno(e);
+            R::FAILED
+        }
+    }
+}
+
+/// What a C function returns when it fails.
+pub(crate) trait CResult: Copy {
+    const FAILED: Self;
+}
+
+impl CResult for i32 {
+    const FAILED: i32 = -1;
+}
+
+impl CResult for isize {
+    const FAILED: isize = -1;
+}
+
+impl CResult for i64 {
+    const FAILED: i64 = -1;
+}
+
+impl<T> CResult for *mut T {
+    const FAILED: *mut T = std::ptr::null_mut();
+}
+
+pub(crate) fn set_errno(e: i32) {
+    // SAFETY: the C library's own location of this thread.
+    unsafe { *libc::__errno_location() = e };
+}
+
+pub(crate) fn errno() -> i32 {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() }
+}

@@ -1,0 +1,112 @@
+//! The heap of a process: one arena, dropped whole when the process ends.
+//!
+//! Relies on: only the thread that runs the process uses the arena, in a critical section (`current::enter`).
+
+use dlmalloc::{Allocator, Dlmalloc};
+use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
+use std::ptr::null_mut;
+
+/// Pages from the kernel.
+struct Pages;
+
+// SAFETY: `alloc` returns fresh, zeroed, writable memory of at least the size asked for; `free` gives back what it returned.
+unsafe impl Allocator for Pages {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        // SAFETY: a fresh anonymous mapping overlaps nothing.
+        match unsafe { mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) } {
+            Ok(p) => (p.cast(), size, 0),
+            Err(_) => (null_mut(), 0, 0),
+        }
+    }
+
+    fn remap(&self, ptr: *mut u8, oldsize: usize, newsize: usize, can_move: bool) -> *mut u8 {
+        let flags = if can_move { MremapFlags::MAYMOVE } else { MremapFlags::empty() };
+        // SAFETY: dlmalloc passes a segment that it got from `alloc`.
+        unsafe { mremap(ptr.cast(), oldsize, newsize, flags) }.map_or(null_mut(), |p| p.cast())
+    }
+
+    fn free_part(&self, ptr: *mut u8, oldsize: usize, newsize: usize) -> bool {
+        // SAFETY: as for `remap`; the tail is not in use.
+        unsafe { munmap(ptr.add(newsize).cast(), oldsize - newsize) }.is_ok()
+    }
+
+    fn free(&self, ptr: *mut u8, size: usize) -> bool {
+        // SAFETY: as for `remap`.
+        unsafe { munmap(ptr.cast(), size) }.is_ok()
+    }
+
+    fn can_release_part(&self, _flags: u32) -> bool {
+        true
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+
+    fn page_size(&self) -> usize {
+        rustix::param::page_size()
+    }
+}
+
+pub(crate) struct Heap(Option<Dlmalloc<Pages>>);
+
+impl Heap {
+    pub(crate) fn new() -> Heap {
+        Heap(Some(Dlmalloc::new_with_allocator(Pages)))
+    }
+
+    fn arena(&mut self) -> &mut Dlmalloc<Pages> {
+        self.0.as_mut().expect("a heap that is in use")
+    }
+
+    pub(crate) fn malloc(&mut self, size: usize) -> *mut u8 {
+        // SAFETY: no preconditions.
+        unsafe { self.arena().c_malloc(size) }
+    }
+
+    pub(crate) fn calloc(&mut self, size: usize) -> *mut u8 {
+        // SAFETY: the alignment is that of malloc.
+        unsafe { self.arena().calloc(size, 2 * size_of::<usize>()) }
+    }
+
+    pub(crate) fn memalign(&mut self, align: usize, size: usize) -> *mut u8 {
+        // SAFETY: the caller checked that `align` is a power of two.
+        unsafe { self.arena().c_memalign(align, size) }
+    }
+
+    /// # Safety
+    /// `ptr` is null or a live allocation of this heap.
+    pub(crate) unsafe fn realloc(&mut self, ptr: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: by the caller's promise.
+        unsafe { self.arena().c_realloc(ptr, size) }
+    }
+
+    /// # Safety
+    /// `ptr` is null or a live allocation of this heap.
+    pub(crate) unsafe fn free(&mut self, ptr: *mut u8) {
+        // SAFETY: by the caller's promise.
+        unsafe { self.arena().c_free(ptr) }
+    }
+
+    /// A NUL-terminated copy of `bytes`, or null when memory is out.
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> *mut libc::c_char {
+        let p = self.malloc(bytes.len() + 1);
+        if !p.is_null() {
+            // SAFETY: the allocation holds the bytes and the NUL.
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), p, bytes.len());
+                p.add(bytes.len()).write(0);
+            }
+        }
+        p.cast()
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        if let Some(arena) = self.0.take() {
+            // SAFETY: the process is gone, nothing refers to its heap.
+            unsafe { arena.destroy() };
+        }
+    }
+}

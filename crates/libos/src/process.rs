@@ -1,0 +1,332 @@
+//! A process: a thread (or a coroutine) with its own private block, heap, descriptors and signals.
+//!
+//! Relies on: everything in `Local`, and the cells in `Signals`, is touched only by the thread that runs the
+//! process (`current::process`), or by the one that made it before it runs, or reclaims it after it ran.
+
+use crate::arch;
+use crate::block::Block;
+use crate::env::Environment;
+use crate::fd::FdTable;
+use crate::heap::Heap;
+use crate::image::Program;
+use crate::locale::Locale;
+use crate::module::Modules;
+use crate::shm::Attachments;
+use crate::signal::{self, AltStack, Signals};
+use crate::stdio::Files;
+use crate::system::System;
+use crate::{current, dir, memory, users};
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ffi::{CString, c_char, c_void};
+use std::sync::atomic::AtomicI32;
+use std::sync::{Arc, Mutex};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `exit` with this code, 0 to 255.
+    Exited(i32),
+    /// Ended by this signal.
+    Signaled(i32),
+}
+
+impl Status {
+    /// As `waitpid` gives it.
+    pub(crate) fn wait_status(self) -> i32 {
+        match self {
+            Status::Exited(code) => (code & 0xff) << 8,
+            Status::Signaled(signal) => signal,
+        }
+    }
+
+    pub(crate) fn encode(self) -> usize {
+        self.wait_status() as usize
+    }
+
+    fn decode(value: usize) -> Status {
+        match value & 0x7f {
+            0 => Status::Exited((value >> 8 & 0xff) as i32),
+            signal => Status::Signaled(signal as i32),
+        }
+    }
+
+    /// Whether the process ended with `exit(0)`.
+    pub fn success(self) -> bool {
+        self == Status::Exited(0)
+    }
+}
+
+/// Stack of a process, in bytes. Reserved, not used: the kernel gives pages as they are touched.
+pub(crate) const STACK_SIZE: usize = 8 << 20;
+
+/// What only the process's own thread touches.
+pub(crate) struct Local {
+    pub(crate) block: RefCell<Option<Block>>,
+    pub(crate) base: Cell<*mut u8>,
+    pub(crate) heap: RefCell<Heap>,
+    pub(crate) fds: RefCell<FdTable>,
+    pub(crate) files: RefCell<Files>,
+    pub(crate) dirs: RefCell<dir::Open>,
+    pub(crate) maps: RefCell<memory::Maps>,
+    pub(crate) shm: RefCell<Attachments>,
+    pub(crate) cwd: RefCell<vfs::Cwd>,
+    pub(crate) umask: Cell<u32>,
+    pub(crate) environment: Environment,
+    pub(crate) locale: Locale,
+    pub(crate) users: users::Buffers,
+    pub(crate) modules: RefCell<Modules>,
+    pub(crate) at_exit: RefCell<Vec<AtExit>>,
+    pub(crate) arguments: RefCell<Vec<CString>>,
+    pub(crate) parent_death_signal: Cell<i32>,
+    pub(crate) getopt: Cell<usize>,
+    pub(crate) time_result: Cell<*mut u8>,
+    pub(crate) shells: RefCell<crate::shell::Shells>,
+    pub(crate) vfork: UnsafeCell<arch::VforkContext>,
+    pub(crate) vfork_child: Cell<i32>,
+    pub(crate) suspend: Cell<*const c_void>,
+    pub(crate) console: RefCell<crate::console::Console>,
+    exit: UnsafeCell<arch::Context>,
+}
+
+/// A function to call at `exit`.
+#[derive(Clone, Copy)]
+pub(crate) enum AtExit {
+    Plain(unsafe extern "C-unwind" fn()),
+    WithArgument(unsafe extern "C-unwind" fn(*mut c_void), *mut c_void),
+}
+
+/// A virtual process.
+pub(crate) struct Process {
+    pub(crate) system: Arc<System>,
+    pub(crate) pid: i32,
+    pub(crate) parent: AtomicI32,
+    pub(crate) group: AtomicI32,
+    pub(crate) session: AtomicI32,
+    pub(crate) program: Program,
+    pub(crate) signals: Signals,
+    pub(crate) local: Local,
+    /// Kernel id of the thread that runs the process, 0 when none does. The lock is held to interrupt the thread,
+    /// so that it cannot end meanwhile.
+    thread: Mutex<i32>,
+}
+
+// SAFETY: see the module's doc: the fields that are not Sync have one user at a time.
+unsafe impl Sync for Process {}
+// SAFETY: as above.
+unsafe impl Send for Process {}
+
+/// What a new process is made from.
+pub(crate) struct Birth {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) program: Program,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+    pub(crate) cwd: vfs::Cwd,
+    pub(crate) umask: u32,
+    pub(crate) fds: FdTable,
+    pub(crate) signals: Signals,
+}
+
+impl Process {
+    pub(crate) fn new(system: Arc<System>, birth: Birth) -> Process {
+        Process {
+            system,
+            pid: birth.pid,
+            parent: AtomicI32::new(birth.parent),
+            group: AtomicI32::new(birth.group),
+            session: AtomicI32::new(birth.session),
+            program: birth.program,
+            signals: birth.signals,
+            local: Local {
+                block: RefCell::new(None),
+                base: Cell::new(std::ptr::null_mut()),
+                heap: RefCell::new(Heap::new()),
+                fds: RefCell::new(birth.fds),
+                files: RefCell::default(),
+                dirs: RefCell::default(),
+                maps: RefCell::default(),
+                shm: RefCell::default(),
+                cwd: RefCell::new(birth.cwd),
+                umask: Cell::new(birth.umask),
+                environment: Environment::new(birth.environment),
+                locale: Locale::new(),
+                users: users::Buffers::default(),
+                modules: RefCell::default(),
+                at_exit: RefCell::default(),
+                arguments: RefCell::new(birth.arguments),
+                parent_death_signal: Cell::new(0),
+                getopt: Cell::new(0),
+                time_result: Cell::new(std::ptr::null_mut()),
+                shells: RefCell::default(),
+                vfork: UnsafeCell::default(),
+                vfork_child: Cell::new(0),
+                suspend: Cell::new(std::ptr::null()),
+                console: RefCell::default(),
+                exit: UnsafeCell::default(),
+            },
+            thread: Mutex::new(0),
+        }
+    }
+
+    pub(crate) fn exit_context(&self) -> *const arch::Context {
+        self.local.exit.get()
+    }
+
+    /// Posts `signal` and, where it is not blocked, interrupts the thread that runs the process.
+    pub(crate) fn post(&self, signal: i32) {
+        let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        if self.signals.post(signal) && *thread != 0 {
+            signal::interrupt(*thread);
+        }
+    }
+
+    /// The calling thread runs the process from now on (`attach(true)`), or no longer does.
+    pub(crate) fn attach(&self, on: bool) {
+        // SAFETY: a system call.
+        let tid = if on { unsafe { libc::gettid() } } else { 0 };
+        *self.thread.lock().unwrap_or_else(|e| e.into_inner()) = tid;
+    }
+
+    /// Takes the `signalfd` out of senders' reach before it is closed.
+    pub(crate) fn forget_signal_fd(&self, fd: i32) {
+        let _thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        self.signals.forget_fd(fd);
+    }
+
+    /// Runs the program to its end on this thread, which must be the process's own.
+    pub(crate) fn run(&self) -> Status {
+        let result = Block::new(&self.program).map(|block| {
+            self.local.base.set(block.base());
+            *self.local.block.borrow_mut() = Some(block);
+        });
+        if result.is_err() {
+            return Status::Signaled(libc::SIGKILL);
+        }
+        let slot = self.program.base_slot();
+        // SAFETY: the thread's base pointer, and the context lives in the process, which outlives the run.
+        unsafe {
+            *slot = self.local.base.get().cast();
+            let value = arch::run(self.local.exit.get(), start, std::ptr::from_ref(self).cast_mut().cast());
+            Status::decode(value)
+        }
+    }
+
+    /// Points the calling thread at the process: its base pointer, its locale, its name in `current`.
+    /// Returns what `leave_thread` puts back.
+    pub(crate) fn enter_thread(&self) -> ThreadBefore {
+        let slot = self.program.base_slot();
+        // SAFETY: the calling thread's slot.
+        let base = unsafe { std::mem::replace(&mut *slot, self.local.base.get().cast()) };
+        let locale = self.local.locale.enter();
+        let process = current::set(self);
+        self.attach(true);
+        ThreadBefore { base, locale, process }
+    }
+
+    pub(crate) fn leave_thread(&self, before: ThreadBefore) {
+        self.attach(false);
+        current::set(before.process);
+        self.local.locale.leave(before.locale);
+        // SAFETY: the calling thread's slot.
+        unsafe { *self.program.base_slot() = before.base };
+    }
+
+    /// Gives back everything that the process owned; it has ended.
+    pub(crate) fn reclaim(&self) {
+        let local = &self.local;
+        self.signals.timer.delete();
+        self.signals.retry.delete();
+        self.forget_signal_fd(-1);
+        self.signals.set_fd(-1, 0);
+        local.files.borrow_mut().reclaim();
+        local.dirs.take();
+        local.modules.take();
+        local.shells.take();
+        local.fds.borrow_mut().clear();
+        local.maps.borrow_mut().reclaim();
+        local.shm.take().detach_all(&self.system);
+        local.locale.reclaim();
+        local.environment.reclaim();
+        *local.heap.borrow_mut() = Heap::new();
+        local.block.take();
+    }
+
+    /// The address of the C library's variable `name` in the process, where the program uses it.
+    pub(crate) fn libc_datum<T>(&self, name: &str) -> Option<*mut T> {
+        // SAFETY: the pass placed the variable inside the block.
+        self.program.libc_datum(name).map(|offset| unsafe { self.local.base.get().add(offset) }.cast())
+    }
+}
+
+pub(crate) struct ThreadBefore {
+    base: *mut c_void,
+    locale: libc::locale_t,
+    process: *const Process,
+}
+
+/// What a process runs first. `argument` is the process.
+unsafe extern "C-unwind" fn start(argument: *mut c_void) -> usize {
+    // SAFETY: `Process::run` passes itself.
+    let p = unsafe { &*argument.cast::<Process>() };
+    let (argc, argv, envp) = current::enter(prepare);
+    // SAFETY: the program's own functions, with arguments as C expects them.
+    unsafe {
+        for hook in p.program.constructors().iter().flatten() {
+            hook();
+        }
+        let code = (p.program.main())(argc, argv, envp);
+        crate::abi::process::libos_exit(code)
+    }
+}
+
+/// Fills the C library's variables and makes the arguments, in the process's heap.
+fn prepare(p: &'static Process) -> (i32, *mut *mut c_char, *mut *mut c_char) {
+    let mut heap = p.local.heap.borrow_mut();
+    let arguments = p.local.arguments.take();
+    let argv: *mut *mut c_char = heap.calloc((arguments.len() + 1) * size_of::<usize>()).cast();
+    for (i, argument) in arguments.iter().enumerate() {
+        // SAFETY: the table has room for the arguments and a null.
+        unsafe { *argv.add(i) = heap.string(argument.as_bytes()) };
+    }
+    let envp = p.local.environment.place(&mut heap);
+    drop(heap);
+    for name in ["environ", "__environ"] {
+        if let Some(slot) = p.libc_datum::<*mut *mut c_char>(name) {
+            // SAFETY: the process's own variable.
+            unsafe { *slot = envp };
+        }
+    }
+    for name in ["optind", "opterr"] {
+        if let Some(slot) = p.libc_datum::<i32>(name) {
+            // SAFETY: as above.
+            unsafe { *slot = 1 };
+        }
+    }
+    crate::stdio::open_standard(p);
+    (arguments.len() as i32, argv, envp)
+}
+
+/// Ends the process.
+///
+/// # Safety
+/// Called on the thread that runs `p`; no frame between this and the program's first has anything to drop.
+pub(crate) unsafe fn terminate(p: &Process, status: Status) -> ! {
+    // SAFETY: the process runs, so its `run` is below on this stack.
+    unsafe { arch::leave(p.exit_context(), status.encode()) }
+}
+
+/// The body of a process's thread.
+pub(crate) fn thread_main(p: Arc<Process>) {
+    // SAFETY: blocks the host's signals on this thread of ours.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &signal::thread_mask(), std::ptr::null_mut()) };
+    let stack = AltStack::new();
+    let before = p.enter_thread();
+    let status = p.run();
+    p.leave_thread(before);
+    drop(stack);
+    p.reclaim();
+    p.system.clone().ended(&p, status);
+}

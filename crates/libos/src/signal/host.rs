@@ -1,0 +1,88 @@
+//! The host's side of virtual signals: the reserved real-time signal and its handler.
+//!
+//! Which signal: the first of `SIGRTMAX - 3` downwards whose disposition is the default. Its disposition is set
+//! once and stays; no other disposition of the host is touched, but those of synchronous faults (see `fault`).
+
+use super::{deliver, fatal_pending, fault, timer};
+use crate::{arch, current};
+use std::ffi::{c_int, c_void};
+use std::mem::zeroed;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+static RESERVED: AtomicI32 = AtomicI32::new(0);
+
+/// Reserves the real-time signal; returns its number. Later calls only return it.
+///
+/// # Errors
+/// When every real-time signal is taken by the host.
+pub(crate) fn install() -> std::io::Result<i32> {
+    static DONE: OnceLock<Option<i32>> = OnceLock::new();
+    DONE.get_or_init(reserve).ok_or_else(|| std::io::Error::other("every real-time signal of this process is in use"))
+}
+
+fn reserve() -> Option<i32> {
+    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX() - 3).rev() {
+        // SAFETY: sigaction with valid structures; the handler is async-signal-safe outside programs' own handlers.
+        unsafe {
+            let mut old: libc::sigaction = zeroed();
+            if libc::sigaction(signal, null_mut(), &mut old) != 0 || old.sa_sigaction != libc::SIG_DFL {
+                continue;
+            }
+            let mut new: libc::sigaction = zeroed();
+            new.sa_sigaction = on_signal as *const () as usize;
+            // NODEFER and no mask: a handler of the program may jump out, and must find nothing blocked.
+            new.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
+            if libc::sigaction(signal, &new, null_mut()) == 0 {
+                RESERVED.store(signal, Ordering::SeqCst);
+                return Some(signal);
+            }
+        }
+    }
+    None
+}
+
+pub(crate) fn reserved() -> i32 {
+    RESERVED.load(Ordering::SeqCst)
+}
+
+/// Interrupts a thread of this process so that it looks at its pending signals.
+pub(crate) fn interrupt(tid: i32) {
+    // SAFETY: a system call; a thread that is gone gives ESRCH.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, reserved()) };
+}
+
+/// The mask of a thread that runs a process: all blocked but ours and the synchronous ones.
+pub(crate) fn thread_mask() -> libc::sigset_t {
+    // SAFETY: a set is filled.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigfillset(&mut set);
+        for signal in [reserved(), libc::SIGTRAP].iter().chain(&fault::SIGNALS) {
+            libc::sigdelset(&mut set, *signal);
+        }
+        set
+    }
+}
+
+unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let Some(p) = current::get() else { return };
+    // SAFETY: the kernel filled `info`; a timer's signal carries the value that it was made with.
+    if unsafe { (*info).si_code == libc::SI_TIMER && (*info).si_value().sival_ptr as usize == timer::INTERVAL } {
+        p.signals.timer.expired(&p.signals);
+    }
+    if p.signals.critical.get() > 0 {
+        return;
+    }
+    // SAFETY: the kernel's context.
+    if fatal_pending(p) && !p.program.is_text(unsafe { arch::interrupted_pc(context) }) {
+        // The C library may hold a lock: end the process at an instruction of its own, a little later.
+        p.signals.retry.arm();
+        return;
+    }
+    let errno = current::errno();
+    // SAFETY: outside critical sections, so between instructions of the program or of a C library function.
+    unsafe { deliver(p) };
+    current::set_errno(errno);
+}

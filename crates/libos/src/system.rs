@@ -1,0 +1,580 @@
+//! A system: one virtual machine with its own processes, files, shared memory and policy.
+
+use crate::fd::{FdTable, Object};
+use crate::image::Program;
+use crate::process::{Birth, Process, STACK_SIZE, Status, thread_main};
+use crate::shm::Segments;
+use crate::signal::{self, Signals};
+use crate::socket::Sockets;
+use rustix::io::Errno;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Which standard stream a process wrote to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1.
+    Output,
+    /// Descriptor 2.
+    Error,
+}
+
+/// What a system tells its owner. Called on processes' threads: be quick, never call back into the system.
+pub trait Hooks: Send + Sync {
+    /// A process wrote `bytes` to a standard stream that is a log ([`Stdio::Log`]).
+    fn output(&self, pid: i32, stream: Stream, bytes: &[u8]);
+    /// A program's glue reported an event (`libos_notify`).
+    fn event(&self, pid: i32, name: &str, value: &str) {
+        let _ = (pid, name, value);
+    }
+    /// A process died of a synchronous fault.
+    fn fault(&self, pid: i32, signal: i32, address: usize) {
+        let _ = (pid, signal, address);
+    }
+}
+
+/// What processes may do outside the system. All is denied by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Internet sockets.
+    pub network: bool,
+    /// Programs of the host, through `popen` and `system`.
+    pub programs: bool,
+}
+
+/// A standard stream of a new process.
+#[derive(Debug)]
+pub enum Stdio {
+    /// Reads end, writes vanish.
+    Null,
+    /// Writes go to [`Hooks::output`].
+    Log,
+    /// A descriptor, which the process owns from now on.
+    Fd(OwnedFd),
+}
+
+/// What a process is started with.
+#[derive(Debug)]
+pub struct Spawn {
+    /// Virtual path of the program.
+    pub program: String,
+    /// `argv`, with `argv[0]`.
+    pub arguments: Vec<String>,
+    /// `NAME=value` strings.
+    pub environment: Vec<String>,
+    /// Virtual working directory.
+    pub directory: String,
+    /// Descriptors 0, 1 and 2.
+    pub stdio: [Stdio; 3],
+    /// The process id; the next free one where it is `None`.
+    pub pid: Option<i32>,
+}
+
+/// Builds a [`System`].
+pub struct Builder {
+    namespace: vfs::Namespace,
+    policy: Policy,
+    programs: HashMap<Vec<u8>, Program>,
+    module_directory: Vec<u8>,
+    user: String,
+    answers: HashMap<String, String>,
+}
+
+impl Builder {
+    /// Programs see `namespace`.
+    pub fn new(namespace: vfs::Namespace) -> Builder {
+        Builder {
+            namespace,
+            policy: Policy::default(),
+            programs: HashMap::new(),
+            module_directory: Vec::new(),
+            user: "user".into(),
+            answers: HashMap::new(),
+        }
+    }
+
+    /// Sets what processes may do outside.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Builder {
+        self.policy = policy;
+        self
+    }
+
+    /// Makes `program` what runs at the virtual path `path`. A file must be there as well, for those who look.
+    #[must_use]
+    pub fn program(mut self, path: &str, program: Program) -> Builder {
+        self.programs.insert(path.as_bytes().to_vec(), program);
+        self
+    }
+
+    /// The virtual directory where programs find their built-in modules, `NAME.so`.
+    #[must_use]
+    pub fn module_directory(mut self, path: &str) -> Builder {
+        self.module_directory = path.as_bytes().to_vec();
+        self
+    }
+
+    /// What a process reads when it opens a pipe from `command`, instead of running anything.
+    #[must_use]
+    pub fn answer(mut self, command: &str, output: &str) -> Builder {
+        self.answers.insert(command.into(), output.into());
+        self
+    }
+
+    /// Name of the user that all processes run as.
+    #[must_use]
+    pub fn user(mut self, name: &str) -> Builder {
+        self.user = name.into();
+        self
+    }
+
+    /// Makes the system.
+    ///
+    /// # Errors
+    /// When the host has no real-time signal left for us.
+    pub fn build(self, hooks: impl Hooks + 'static) -> std::io::Result<Arc<System>> {
+        signal::install()?;
+        signal::acquire_faults();
+        Ok(Arc::new_cyclic(|this| System {
+            this: this.clone(),
+            namespace: self.namespace,
+            policy: self.policy,
+            programs: self.programs,
+            module_directory: self.module_directory,
+            user: self.user,
+            answers: self.answers,
+            hooks: Box::new(hooks),
+            shm: Segments::default(),
+            sockets: Sockets::default(),
+            table: Mutex::default(),
+            changed: Condvar::new(),
+        }))
+    }
+}
+
+/// A virtual machine for privatized programs. Ends with [`System::shutdown`].
+pub struct System {
+    this: Weak<System>,
+    pub(crate) namespace: vfs::Namespace,
+    pub(crate) policy: Policy,
+    programs: HashMap<Vec<u8>, Program>,
+    pub(crate) module_directory: Vec<u8>,
+    pub(crate) user: String,
+    pub(crate) answers: HashMap<String, String>,
+    pub(crate) hooks: Box<dyn Hooks>,
+    pub(crate) shm: Segments,
+    pub(crate) sockets: Sockets,
+    table: Mutex<Table>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    by_pid: BTreeMap<i32, Entry>,
+    last_pid: i32,
+    /// Threads of processes that nobody waits for.
+    orphans: Vec<JoinHandle<()>>,
+    closed: bool,
+}
+
+struct Entry {
+    process: Arc<Process>,
+    status: Option<Status>,
+    thread: Option<JoinHandle<()>>,
+    /// Whether a [`Child`] will ask for the status.
+    awaited: bool,
+}
+
+/// Virtual pids of children begin here, far above the host's usual ones.
+const FIRST_PID: i32 = 0x0100_0000;
+
+impl Table {
+    fn next_pid(&mut self) -> i32 {
+        loop {
+            self.last_pid = if self.last_pid < FIRST_PID || self.last_pid == i32::MAX { FIRST_PID } else { self.last_pid + 1 };
+            if !self.by_pid.contains_key(&self.last_pid) {
+                return self.last_pid;
+            }
+        }
+    }
+
+    fn remove(&mut self, pid: i32) -> Option<JoinHandle<()>> {
+        self.by_pid.remove(&pid).and_then(|e| e.thread)
+    }
+}
+
+impl System {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn find_program(&self, path: &[u8]) -> Option<Program> {
+        self.programs.get(path).copied()
+    }
+
+    /// The file tree that processes see.
+    pub fn namespace(&self) -> &vfs::Namespace {
+        &self.namespace
+    }
+
+    fn directory(&self, path: &[u8]) -> Result<vfs::Cwd, Errno> {
+        let mut cwd = self.namespace.root();
+        self.namespace.chdir(&mut cwd, path)?;
+        Ok(cwd)
+    }
+
+    fn birth(&self, spawn: Spawn, pid: i32) -> Result<Birth, Errno> {
+        let program = self.find_program(spawn.program.as_bytes()).ok_or(Errno::NOENT)?;
+        let strings = |list: Vec<String>| {
+            list.into_iter().map(|s| CString::new(s).map_err(|_| Errno::INVAL)).collect::<Result<Vec<_>, _>>()
+        };
+        let mut fds = FdTable::default();
+        for (fd, stdio) in spawn.stdio.into_iter().enumerate() {
+            let stream = if fd == 2 { Stream::Error } else { Stream::Output };
+            fds.set_standard(fd, Object::from_stdio(stdio, stream)?);
+        }
+        Ok(Birth {
+            pid,
+            parent: 0,
+            group: pid,
+            session: pid,
+            program,
+            arguments: strings(spawn.arguments)?,
+            environment: strings(spawn.environment)?,
+            cwd: self.directory(spawn.directory.as_bytes())?,
+            umask: 0o077,
+            fds,
+            signals: Signals::inherit(None),
+        })
+    }
+
+    fn admit(&self, pid: Option<i32>) -> Result<i32, Errno> {
+        let mut table = self.table();
+        if table.closed {
+            return Err(Errno::SHUTDOWN);
+        }
+        match pid {
+            Some(pid) if table.by_pid.contains_key(&pid) => Err(Errno::EXIST),
+            Some(pid) => Ok(pid),
+            None => Ok(table.next_pid()),
+        }
+    }
+
+    /// Starts a process on a thread of its own.
+    ///
+    /// # Errors
+    /// `ENOENT` where no program is at that path, `EINVAL` for a NUL in a string, `EAGAIN` when the host gives no thread.
+    pub fn spawn(&self, spawn: Spawn) -> Result<Child, Errno> {
+        let pid = self.admit(spawn.pid)?;
+        let birth = self.birth(spawn, pid)?;
+        self.start(birth, true)?;
+        Ok(Child { system: self.arc(), pid })
+    }
+
+    /// Makes a process that a coroutine runs.
+    pub(crate) fn adopt(&self, spawn: Spawn) -> Result<Arc<Process>, Errno> {
+        let pid = self.admit(spawn.pid)?;
+        let process = Arc::new(Process::new(self.arc(), self.birth(spawn, pid)?));
+        let entry = Entry { process: process.clone(), status: None, thread: None, awaited: true };
+        self.table().by_pid.insert(pid, entry);
+        Ok(process)
+    }
+
+    fn arc(&self) -> Arc<System> {
+        self.this.upgrade().expect("a system that is in use")
+    }
+
+    /// Starts the thread of a new process.
+    pub(crate) fn start(&self, birth: Birth, awaited: bool) -> Result<(), Errno> {
+        let pid = birth.pid;
+        let name = birth.program.name();
+        let process = Arc::new(Process::new(self.arc(), birth));
+        // The entry comes first: the process may end before `spawn` returns.
+        let entry = Entry { process: process.clone(), status: None, thread: None, awaited };
+        self.table().by_pid.insert(pid, entry);
+        let blocked = HostSignalsBlocked::new();
+        let thread = std::thread::Builder::new()
+            .name(format!("{name} {}", pid & 0xff_ffff))
+            .stack_size(STACK_SIZE)
+            .spawn(move || thread_main(process));
+        drop(blocked);
+        let mut table = self.table();
+        match thread {
+            Ok(handle) => {
+                match table.by_pid.get_mut(&pid) {
+                    Some(entry) => entry.thread = Some(handle),
+                    None => table.orphans.push(handle),
+                }
+                Ok(())
+            }
+            Err(_) => {
+                table.by_pid.remove(&pid);
+                Err(Errno::AGAIN)
+            }
+        }
+    }
+
+    /// A pid for a child that is about to start.
+    pub(crate) fn reserve_pid(&self) -> i32 {
+        self.table().next_pid()
+    }
+
+    /// A child that ended before it began: `vfork`, then `_exit`.
+    pub(crate) fn stillborn(&self, parent: &Process, pid: i32, status: Status) {
+        let birth = Birth {
+            pid,
+            parent: parent.pid,
+            group: parent.group.load(Ordering::SeqCst),
+            session: parent.session.load(Ordering::SeqCst),
+            program: parent.program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            cwd: parent.local.cwd.borrow().clone(),
+            umask: 0,
+            fds: FdTable::default(),
+            signals: Signals::inherit(None),
+        };
+        let process = Arc::new(Process::new(self.arc(), birth));
+        let entry = Entry { process, status: Some(status), thread: None, awaited: false };
+        self.table().by_pid.insert(pid, entry);
+        parent.post(libc::SIGCHLD);
+    }
+
+    /// A process has ended and is reclaimed: its status waits for the parent.
+    pub(crate) fn ended(&self, p: &Process, status: Status) {
+        if let Some((signal, address)) = p.signals.fault() {
+            self.hooks.fault(p.pid, signal, address);
+        }
+        let mut told = Vec::new();
+        let mut table = self.table();
+        let mut dead = Vec::new();
+        for (pid, entry) in &table.by_pid {
+            if entry.process.parent.load(Ordering::SeqCst) == p.pid && *pid != p.pid {
+                entry.process.parent.store(0, Ordering::SeqCst);
+                match entry.status {
+                    Some(_) if !entry.awaited => dead.push(*pid),
+                    Some(_) => {}
+                    None => told.push((entry.process.clone(), entry.process.local.parent_death_signal.get())),
+                }
+            }
+        }
+        for pid in dead {
+            let thread = table.remove(pid);
+            table.orphans.extend(thread);
+        }
+        let parent = p.parent.load(Ordering::SeqCst);
+        let parent = table.by_pid.get(&parent).filter(|e| e.status.is_none()).map(|e| e.process.clone());
+        if let Some(entry) = table.by_pid.get_mut(&p.pid) {
+            entry.status = Some(status);
+            if parent.is_none() && !entry.awaited {
+                let thread = table.remove(p.pid);
+                table.orphans.extend(thread);
+            }
+        }
+        told.extend(parent.map(|parent| (parent, libc::SIGCHLD)));
+        self.changed.notify_all();
+        drop(table);
+        for (process, signal) in told.into_iter().filter(|(_, signal)| *signal != 0) {
+            process.post(signal);
+        }
+    }
+
+    /// Looks for a child of `parent` that ended (`waitpid`); `ECHILD` where it has none.
+    pub(crate) fn reap(&self, parent: i32, pid: i32) -> Result<Option<(i32, Status)>, Errno> {
+        let mut table = self.table();
+        let mut children = 0;
+        let mut found = None;
+        for (id, entry) in &table.by_pid {
+            if entry.process.parent.load(Ordering::SeqCst) == parent && (pid <= 0 || pid == *id) {
+                children += 1;
+                if let Some(status) = entry.status {
+                    found = Some((*id, status));
+                    break;
+                }
+            }
+        }
+        if let Some((id, _)) = found {
+            let thread = table.remove(id);
+            drop(table);
+            join(thread);
+            return Ok(found);
+        }
+        if children == 0 { Err(Errno::CHILD) } else { Ok(None) }
+    }
+
+    /// Waits until some process ends, but no longer than `limit`.
+    pub(crate) fn wait_change(&self, limit: Duration) {
+        let table = self.table();
+        let _ = self.changed.wait_timeout(table, limit);
+    }
+
+    /// `kill`: `caller` is the sender's pid and group.
+    pub(crate) fn kill(&self, caller: (i32, i32), pid: i32, signal: i32) -> Result<(), Errno> {
+        if !(0..=signal::COUNT as i32).contains(&signal) {
+            return Err(Errno::INVAL);
+        }
+        let group = match pid {
+            0 => Some(caller.1),
+            p if p < -1 => Some(-p),
+            _ => None,
+        };
+        let targets: Vec<Arc<Process>> = self
+            .table()
+            .by_pid
+            .values()
+            .filter(|e| e.status.is_none())
+            .filter(|e| match (group, pid) {
+                (Some(g), _) => e.process.group.load(Ordering::SeqCst) == g,
+                (None, -1) => e.process.pid != caller.0,
+                (None, pid) => e.process.pid == pid,
+            })
+            .map(|e| e.process.clone())
+            .collect();
+        if targets.is_empty() {
+            return Err(Errno::SRCH);
+        }
+        if signal != 0 {
+            targets.iter().for_each(|p| p.post(signal));
+        }
+        Ok(())
+    }
+
+    /// Number of processes that have not ended.
+    pub fn process_count(&self) -> usize {
+        self.table().by_pid.values().filter(|e| e.status.is_none()).count()
+    }
+
+    /// Ends every process (`SIGKILL`), and waits until all threads are gone. Nothing can be started afterwards.
+    /// A coroutine's process ends when the coroutine is dropped.
+    pub fn shutdown(&self) {
+        let mut table = self.table();
+        if std::mem::replace(&mut table.closed, true) {
+            return;
+        }
+        loop {
+            let alive: Vec<_> = table
+                .by_pid
+                .values()
+                .filter(|e| e.status.is_none() && e.thread.is_some())
+                .map(|e| e.process.clone())
+                .collect();
+            if alive.is_empty() {
+                break;
+            }
+            drop(table);
+            alive.iter().for_each(|p| p.post(libc::SIGKILL));
+            table = self.table();
+            let _ = self.changed.wait_timeout(table, Duration::from_millis(100));
+            table = self.table();
+        }
+        let mut threads = std::mem::take(&mut table.orphans);
+        let ended: Vec<i32> = table.by_pid.iter().filter(|(_, e)| e.status.is_some()).map(|(pid, _)| *pid).collect();
+        for pid in ended {
+            threads.extend(table.remove(pid));
+        }
+        drop(table);
+        threads.into_iter().for_each(|t| join(Some(t)));
+        self.shm.clear();
+        signal::release_faults();
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // A process's thread catches its panics; what is left would be reported by the hook.
+        let _ = thread.join();
+    }
+}
+
+/// A process that the owner of the system started.
+pub struct Child {
+    system: Arc<System>,
+    pid: i32,
+}
+
+impl Child {
+    /// The virtual process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// `ESRCH` when the process has ended, `EINVAL` for a signal that does not exist.
+    pub fn kill(&self, signal: i32) -> Result<(), Errno> {
+        self.system.kill((0, 0), self.pid, signal)
+    }
+
+    /// The status, if the process has ended.
+    pub fn try_wait(&self) -> Option<Status> {
+        self.system.table().by_pid.get(&self.pid).and_then(|e| e.status)
+    }
+
+    /// Waits for the end of the process, at most until `deadline`.
+    pub fn wait_until(&self, deadline: Option<Instant>) -> Option<Status> {
+        let mut table = self.system.table();
+        loop {
+            match table.by_pid.get(&self.pid) {
+                None => return None,
+                Some(entry) if entry.status.is_some() => return entry.status,
+                Some(_) => {}
+            }
+            table = match deadline {
+                None => self.system.changed.wait(table).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    self.system.changed.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&self) -> Status {
+        // Only this handle's drop removes the entry of an awaited process.
+        self.wait_until(None).unwrap_or(Status::Signaled(libc::SIGKILL))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let mut table = self.system.table();
+        let Some(entry) = table.by_pid.get_mut(&self.pid) else { return };
+        entry.awaited = false;
+        if entry.status.is_some() {
+            let thread = table.remove(self.pid);
+            drop(table);
+            join(thread);
+        }
+    }
+}
+
+/// Blocks all signals on a thread of the host while it starts a thread of ours, which inherits the mask.
+struct HostSignalsBlocked(libc::sigset_t);
+
+impl HostSignalsBlocked {
+    fn new() -> HostSignalsBlocked {
+        // SAFETY: valid sets; undone by drop on the same thread.
+        unsafe {
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &signal::thread_mask(), &mut before);
+            HostSignalsBlocked(before)
+        }
+    }
+}
+
+impl Drop for HostSignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the mask that was there.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}

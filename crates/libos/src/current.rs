@@ -72,6 +72,18 @@ pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
     }
 }
 
+/// Makes a system call that may block, outside critical sections: a signal that ends the process does so right there.
+#[inline]
+pub(crate) fn blocking<R>(call: impl FnOnce() -> R) -> R {
+    let flag = &process().signals.blocking;
+    flag.set(true);
+    compiler_fence(Ordering::SeqCst);
+    let result = call();
+    compiler_fence(Ordering::SeqCst);
+    flag.set(false);
+    result
+}
+
 /// As `enter`, for calls that answer as the C library does: -1 and `errno`.
 #[inline]
 pub(crate) fn call<R: CResult>(f: impl FnOnce(&'static Process) -> rustix::io::Result<R>) -> R {

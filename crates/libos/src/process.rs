@@ -239,8 +239,11 @@ impl Process {
         let local = &self.local;
         self.signals.timer.delete();
         self.signals.retry.delete();
-        self.forget_signal_fd(-1);
-        self.signals.set_fd(-1, 0);
+        {
+            // Under the lock of those who send signals: the descriptor's number may soon mean another file.
+            let _thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+            self.signals.set_fd(-1, 0);
+        }
         local.files.borrow_mut().reclaim();
         local.dirs.take();
         local.modules.take();

@@ -2,7 +2,7 @@
 //!
 //! A number that the kernel knows goes straight to the kernel, without looking at the table.
 
-use crate::current::{self, call, enter, set_errno};
+use crate::current::{self, blocking, call, enter, set_errno};
 use crate::fd::{Object, VIRTUAL, own};
 use crate::process::Process;
 use libc::{c_int, c_short, c_uint, c_ulong, c_void, iovec, off_t, size_t, ssize_t};
@@ -20,8 +20,18 @@ fn checked(result: ssize_t) -> Result<ssize_t> {
     if result < 0 { Err(Errno::from_raw_os_error(current::errno())) } else { Ok(result) }
 }
 
+/// The answer of a call that wrote: where nobody reads any more, the process gets a SIGPIPE of its own. The kernel's is
+/// blocked on our threads.
+pub(super) fn broken(written: ssize_t) -> ssize_t {
+    if written < 0 && current::errno() == libc::EPIPE {
+        super::signals::libos_raise(libc::SIGPIPE);
+        set_errno(libc::EPIPE);
+    }
+    written
+}
+
 /// The kernel's number behind a descriptor, if there is one. Blocking calls use it outside critical sections.
-fn raw(fd: c_int) -> Option<c_int> {
+pub(super) fn raw(fd: c_int) -> Option<c_int> {
     if direct(fd) {
         return Some(fd);
     }
@@ -59,7 +69,7 @@ unsafe fn readable<'a>(buffer: *const c_void, size: size_t) -> &'a [u8] {
 pub(crate) unsafe extern "C-unwind" fn libos_read(fd: c_int, buffer: *mut c_void, size: size_t) -> ssize_t {
     if let Some(raw) = raw(fd) {
         // SAFETY: C's contract.
-        return unsafe { libc::read(raw, buffer, size) };
+        return blocking(|| unsafe { libc::read(raw, buffer, size) });
     }
     // SAFETY: C's contract.
     let buffer = unsafe { writable(buffer, size) };
@@ -74,13 +84,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_read(fd: c_int, buffer: *mut c_void
 pub(crate) unsafe extern "C-unwind" fn libos_write(fd: c_int, buffer: *const c_void, size: size_t) -> ssize_t {
     if let Some(raw) = raw(fd) {
         // SAFETY: C's contract.
-        let written = unsafe { libc::write(raw, buffer, size) };
-        if written < 0 && current::errno() == libc::EPIPE {
-            // The kernel's SIGPIPE is blocked on our threads; the process gets its own.
-            super::signals::libos_raise(libc::SIGPIPE);
-            set_errno(libc::EPIPE);
-        }
-        return written;
+        return broken(blocking(|| unsafe { libc::write(raw, buffer, size) }));
     }
     // SAFETY: C's contract.
     let buffer = unsafe { readable(buffer, size) };
@@ -155,7 +159,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_readv(fd: c_int, parts: *const iove
     // SAFETY: C's contract.
     unsafe {
         match raw(fd) {
-            Some(raw) => libc::readv(raw, parts, count),
+            Some(raw) => blocking(|| libc::readv(raw, parts, count)),
             None => each(parts, count, |part, _| libos_read(fd, part.iov_base, part.iov_len)),
         }
     }
@@ -166,7 +170,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_writev(fd: c_int, parts: *const iov
     // SAFETY: C's contract.
     unsafe {
         match raw(fd) {
-            Some(raw) => libc::writev(raw, parts, count),
+            Some(raw) => broken(blocking(|| libc::writev(raw, parts, count))),
             None => each(parts, count, |part, _| libos_write(fd, part.iov_base, part.iov_len)),
         }
     }
@@ -405,7 +409,7 @@ pub(crate) extern "C-unwind" fn libos_fcntl(fd: c_int, command: c_int, argument:
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => call(|p| duplicate(p, fd, command == libc::F_DUPFD_CLOEXEC)),
         _ => match raw(fd) {
             // SAFETY: the program's own call; other commands take an integer or a valid pointer.
-            Some(raw) => unsafe { libc::fcntl(raw, command, argument) },
+            Some(raw) => blocking(|| unsafe { libc::fcntl(raw, command, argument) }),
             None => call(|p| match (object(p, fd)?, command) {
                 (Object::Memory(file), libc::F_GETFL) => Ok(file.flags()),
                 (_, libc::F_GETFL) => Ok(libc::O_RDWR),
@@ -529,14 +533,14 @@ pub(crate) unsafe extern "C-unwind" fn libos_ppoll(
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // The mask of the host stays: virtual signals are delivered as they come.
     // SAFETY: valid structures.
-    let found = unsafe {
+    let found = blocking(|| unsafe {
         libc::ppoll(
             kernel.as_mut_ptr(),
             count as libc::nfds_t,
             if ready > 0 { &now } else { timeout },
             std::ptr::null(),
         )
-    };
+    });
     if found < 0 {
         return if ready > 0 { ready } else { found };
     }
@@ -587,8 +591,9 @@ pub(crate) unsafe extern "C-unwind" fn libos_select(
     let sets = [read, write, except];
     sets.iter().for_each(|set| moved(*set, false));
     let highest = (0..3).filter_map(raw).max().map_or(count, |raw| count.max(raw + 1));
+    let highest = highest.min(libc::FD_SETSIZE as c_int);
     // SAFETY: C's contract.
-    let found = unsafe { libc::select(highest.min(libc::FD_SETSIZE as c_int), read, write, except, timeout) };
+    let found = blocking(|| unsafe { libc::select(highest, read, write, except, timeout) });
     sets.iter().for_each(|set| moved(*set, true));
     found
 }

@@ -14,6 +14,7 @@ pub(crate) mod console;
 pub(crate) mod environment;
 pub(crate) mod fds;
 pub(crate) mod memory;
+pub(crate) mod messages;
 pub(crate) mod modules;
 pub(crate) mod options;
 pub(crate) mod paths;
@@ -24,6 +25,7 @@ pub(crate) mod sockets;
 pub(crate) mod streams;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod waits;
 
 use std::ffi::{CStr, c_char};
 

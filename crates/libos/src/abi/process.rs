@@ -53,7 +53,8 @@ pub(crate) unsafe extern "C-unwind" fn libos_execv(path: *const c_char, argv: *c
                 cwd: p.local.cwd.borrow().clone(),
                 umask: p.local.umask.get(),
                 fds: p.local.fds.borrow().inherit(),
-                signals: Signals::inherit(Some(&p.signals)),
+                // All blocked: a signal that comes before the program has set its handlers waits for them.
+                signals: Signals::inherit(Some(&p.signals)).blocked(),
             },
             false,
         )?;

@@ -89,6 +89,19 @@ table! {
         shm_open = libos_shm_open,
         shm_unlink = libos_shm_unlink,
     ;
+    messages:
+        recv = libos_recv,
+        recvfrom = libos_recvfrom,
+        recvmsg = libos_recvmsg,
+        send = libos_send,
+        sendto = libos_sendto,
+        sendmsg = libos_sendmsg,
+        shutdown = libos_shutdown,
+        getsockname = libos_getsockname,
+        getpeername = libos_getpeername,
+        getsockopt = libos_getsockopt,
+        setsockopt = libos_setsockopt,
+    ;
     modules:
         dlopen = libos_dlopen,
         dlsym = libos_dlsym,
@@ -222,6 +235,15 @@ table! {
         tzset = libos_tzset,
         strftime = libos_strftime,
         strftime_l = libos_strftime_l,
+    ;
+    waits:
+        epoll_wait = libos_epoll_wait,
+        sem_wait = libos_sem_wait,
+        sem_timedwait = libos_sem_timedwait,
+        nanosleep = libos_nanosleep,
+        usleep = libos_usleep,
+        sleep = libos_sleep,
+        pause = libos_pause,
     ;
 }
 

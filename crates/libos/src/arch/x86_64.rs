@@ -68,7 +68,8 @@ pub(crate) unsafe extern "C-unwind" fn leave(context: *const Context, value: usi
     )
 }
 
-/// The program's `fork`: what follows runs as the child, until it calls `execv` or exits.
+/// The program's `fork`: what follows runs as the child, until it calls `execv` or exits. The new program begins with
+/// every signal blocked, for the time until it has set its handlers.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_vfork() -> i32 {

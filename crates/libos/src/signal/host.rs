@@ -75,14 +75,18 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     if p.signals.critical.get() > 0 {
         return;
     }
+    let blocking = p.signals.blocking.get();
     // SAFETY: the kernel's context.
-    if fatal_pending(p) && !p.program.is_text(unsafe { arch::interrupted_pc(context) }) {
+    if fatal_pending(p) && !blocking && !p.program.is_text(unsafe { arch::interrupted_pc(context) }) {
         // The C library may hold a lock: end the process at an instruction of its own, a little later.
         p.signals.retry.arm();
         return;
     }
     let errno = current::errno();
+    // A handler may block by itself, or jump out.
+    p.signals.blocking.set(false);
     // SAFETY: outside critical sections, so between instructions of the program or of a C library function.
     unsafe { deliver(p) };
+    p.signals.blocking.set(blocking);
     current::set_errno(errno);
 }

@@ -60,6 +60,8 @@ pub(crate) struct Signals {
     dispositions: [Cell<Disposition>; COUNT],
     /// Depth of critical sections; only the process's own thread and its handlers look at it.
     pub(crate) critical: Cell<u32>,
+    /// Whether the thread is in a system call that may block, with nothing of the C library in its hands; looked at as above.
+    pub(crate) blocking: Cell<bool>,
     pub(crate) timer: Timer,
     pub(crate) retry: Retry,
     fault: Cell<Option<(i32, usize)>>,
@@ -79,10 +81,17 @@ impl Signals {
             fd: AtomicI32::new(-1),
             dispositions: std::array::from_fn(|i| Cell::new(ignored(i).unwrap_or(Disposition::DEFAULT))),
             critical: Cell::new(0),
+            blocking: Cell::new(false),
             timer: Timer::new(),
             retry: Retry::new(),
             fault: Cell::new(None),
         }
+    }
+
+    /// The same, with every signal blocked.
+    pub(crate) fn blocked(self) -> Signals {
+        self.set_mask(u64::MAX);
+        self
     }
 
     /// Marks `signal` as pending; says whether the process's thread must be interrupted for it.

@@ -1,0 +1,13 @@
+//! A data directory: what is in it, who has it, how it comes to be.
+
+mod configuration;
+mod initdb;
+mod inspect;
+mod lock;
+mod template;
+
+pub(crate) use configuration::append_defaults;
+pub(crate) use initdb::run as run_initdb;
+pub(crate) use inspect::{State, inspect, is_unfinished, MARKER};
+pub(crate) use lock::Lock;
+pub(crate) use template::{Target, unpack};

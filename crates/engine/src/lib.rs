@@ -1,0 +1,24 @@
+//! The engine: clusters, servers, standalone sessions, and how they are configured.
+//!
+//! It knows PostgreSQL, and nothing of drivers: connections are streams that speak the wire protocol. `libpglite` is the
+//! interface for programs.
+
+mod cluster;
+mod error;
+mod log;
+mod machine;
+mod open;
+mod options;
+mod program;
+mod resources;
+mod server;
+mod shared_memory;
+mod standalone;
+
+pub use error::{Error, Result};
+pub use libos::{Child, Status, Stdio};
+pub use log::{Log, Message, Severity};
+pub use options::{Access, Creation, Listen, Location, Options, Policy};
+pub use resources::Resources;
+pub use server::{Acceptor, Server};
+pub use standalone::{Canceller, Standalone};

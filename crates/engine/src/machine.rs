@@ -1,0 +1,282 @@
+//! A virtual machine for one cluster: its file tree, programs, policy and log.
+//!
+//! What its processes see: the data directory at its own path (or [`MEMORY`]), PostgreSQL's files below
+//! [`PREFIX`], a folder for sockets that only this process can reach, four devices, and what the policy grants.
+
+use crate::error::{Error, Result};
+use crate::log::{Log, Message, Recent, severity};
+use crate::options::{Access, Location, Options};
+use crate::resources::{PREFIX, Resources};
+use libos::{Builder, Child, Hooks, Spawn, Status, Stdio, Stream, System};
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The data directory of a database in memory.
+pub(crate) const MEMORY: &str = "/memory/data";
+
+/// Where sockets are that only this process can reach, and one folder for secrets that pass by file.
+pub(crate) const SOCKETS: &str = "/pglite/run";
+const SECRETS: &str = "/pglite/secret";
+
+/// The port in the name of that socket.
+pub(crate) const PORT: u16 = 5432;
+
+/// Names of the programs that processes can start.
+const PROGRAMS: &[&str] = &["postgres", "initdb", "psql"];
+
+/// What processes report: log lines, and the postmaster's state.
+pub(crate) struct Reports {
+    log: Log,
+    pub(crate) recent: Recent,
+    state: Mutex<String>,
+    /// Beginnings of lines, by process: programs other than the server write in pieces.
+    pieces: Mutex<HashMap<i32, Vec<u8>>>,
+}
+
+impl Reports {
+    /// The state that the postmaster last told.
+    pub(crate) fn state(&self) -> String {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn message(&self, pid: i32, text: &str) {
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.recent.push(text);
+            self.log.write(&Message { pid, severity: severity(text), text });
+        }
+    }
+}
+
+struct Hook(Arc<Reports>, Arc<std::sync::Condvar>, Arc<Mutex<()>>);
+
+impl Hooks for Hook {
+    fn output(&self, pid: i32, _stream: Stream, bytes: &[u8]) {
+        let mut pieces = self.0.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = match pieces.remove(&pid) {
+            Some(mut begun) => {
+                begun.extend_from_slice(bytes);
+                begun
+            }
+            None => bytes.to_vec(),
+        };
+        if whole.ends_with(b"\n") {
+            drop(pieces);
+            self.0.message(pid, &String::from_utf8_lossy(&whole));
+        } else {
+            pieces.insert(pid, whole);
+        }
+    }
+
+    fn event(&self, _pid: i32, name: &str, value: &str) {
+        if name == "postmaster-status" {
+            let _guard = self.2.lock().unwrap_or_else(PoisonError::into_inner);
+            *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = value.trim().to_owned();
+            self.1.notify_all();
+        }
+    }
+
+    fn fault(&self, pid: i32, signal: i32, address: usize) {
+        self.0.message(pid, &format!("FATAL:  process {pid} was ended by signal {signal} at address {address:#x}"));
+    }
+}
+
+/// The machine of one open cluster.
+pub(crate) struct Machine {
+    pub(crate) system: Arc<System>,
+    data: String,
+    pub(crate) reports: Arc<Reports>,
+    changed: Arc<std::sync::Condvar>,
+    change: Arc<Mutex<()>>,
+    owner: u32,
+    /// The port in the names of the sockets, once a server runs.
+    pub(crate) port: std::sync::OnceLock<u16>,
+}
+
+/// The tree that a cluster in memory lives in.
+pub(crate) type MemoryTree = Arc<vfs::MemoryFs>;
+
+impl Machine {
+    /// Makes the machine. `directory` is the existing data directory, or `None` for `memory`.
+    pub(crate) fn new(resources: &Resources, options: &Options, directory: Option<&Path>, memory: &MemoryTree) -> Result<Machine> {
+        let euid = rustix::process::geteuid().as_raw();
+        let egid = rustix::process::getegid().as_raw();
+        let identity = if euid == 0 { vfs::Identity::new(ROOT_SHOWN_AS, ROOT_SHOWN_AS) } else { vfs::Identity::new(euid, egid) };
+        let tree = vfs::Namespace::new(identity);
+        let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
+
+        let read_write = vfs::Access::ReadWrite;
+        tree.mount(PREFIX.as_bytes(), resources.share.clone(), vfs::Access::ReadOnly).map_err(|e| lay(PREFIX, e))?;
+        for at in [SOCKETS, SECRETS] {
+            tree.mount(at.as_bytes(), vfs::MemoryFs::new(None), read_write).map_err(|e| lay(at, e))?;
+        }
+        let data = match directory {
+            Some(path) => {
+                let text = path.to_str().ok_or_else(|| {
+                    Error::Option(format!("{} is not valid UTF-8; PostgreSQL needs a path that is", path.display()))
+                })?;
+                let host = vfs::HostFs::open(path).map_err(|e| Error::at(path, "open", e))?;
+                tree.mount(text.as_bytes(), host, read_write).map_err(|e| Error::at(path, "mount", e))?;
+                text.to_owned()
+            }
+            None => {
+                tree.mount(MEMORY.as_bytes(), memory.clone(), read_write).map_err(|e| lay(MEMORY, e))?;
+                MEMORY.to_owned()
+            }
+        };
+        for device in ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"] {
+            tree.grant(device.as_bytes(), read_write).map_err(|e| lay(device, e))?;
+        }
+        for (path, access) in grants(options)? {
+            let access = match access {
+                Access::Read => vfs::Access::ReadOnly,
+                Access::ReadWrite => read_write,
+            };
+            tree.grant(path.as_os_str().as_bytes(), access).map_err(|e| Error::at(&path, "allow", e))?;
+        }
+
+        let reports = Arc::new(Reports {
+            log: options.log.clone(),
+            recent: Recent::default(),
+            state: Mutex::default(),
+            pieces: Mutex::default(),
+        });
+        let changed = Arc::new(std::sync::Condvar::new());
+        let change = Arc::new(Mutex::new(()));
+        let policy = libos::Policy { network: options.policy.network || !options.listen.addresses.is_empty(), programs: options.policy.programs };
+        let mut builder = Builder::new(tree)
+            .policy(policy)
+            .module_directory(&format!("{PREFIX}/lib/postgresql"))
+            .user(&user_name())
+            // Which locales the host has is not the cluster's business.
+            .answer("locale -a", "C\nPOSIX\n");
+        for name in PROGRAMS {
+            if let Some(program) = Resources::program(name) {
+                builder = builder.program(&format!("{PREFIX}/bin/{name}"), program);
+            }
+        }
+        let hook = Hook(reports.clone(), changed.clone(), change.clone());
+        let system = builder.build(hook).map_err(|e| Error::io("make the virtual machine", e))?;
+        Ok(Machine { system, data, reports, changed, change, owner: std::process::id(), port: std::sync::OnceLock::new() })
+    }
+
+    /// The data directory, as processes see it.
+    pub(crate) fn data(&self) -> &str {
+        &self.data
+    }
+
+    /// What the processes said that explains a failure.
+    pub(crate) fn reasons(&self) -> String {
+        self.reports.recent.reasons()
+    }
+
+    /// Whether this process is still the one that made the machine.
+    pub(crate) fn check_fork(&self) -> Result<()> {
+        if std::process::id() == self.owner { Ok(()) } else { Err(Error::Forked) }
+    }
+
+    /// The file in which a server's children find what their parent tells them is gone before anybody could read it:
+    /// it stays in memory.
+    pub(crate) fn keep_exec_files_in_memory(&self) -> Result<()> {
+        let at = format!("{}/pgsql_tmp", self.data);
+        self.system
+            .namespace()
+            .mount(at.as_bytes(), vfs::MemoryFs::new(None), vfs::Access::ReadWrite)
+            .map_err(|e| Error::io(&format!("lay out {at}"), e))
+    }
+
+    pub(crate) fn command(&self, program: &str, arguments: Vec<String>, environment: &[String]) -> Spawn {
+        let path = format!("{PREFIX}/bin/{program}");
+        let mut all = vec![path.clone()];
+        all.extend(arguments);
+        let mut variables = vec![format!("PATH={PREFIX}/bin"), "LC_ALL=C".into(), "TZ=UTC".into(), format!("PGHOST={SOCKETS}")];
+        variables.extend_from_slice(environment);
+        Spawn { program: path, arguments: all, environment: variables, directory: "/".into(), stdio: [Stdio::Null, Stdio::Log, Stdio::Log], pid: None }
+    }
+
+    pub(crate) fn start(&self, spawn: Spawn) -> Result<Child> {
+        self.system.spawn(spawn).map_err(|e| Error::io("start a process", e))
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn run(&self, program: &str, arguments: Vec<String>, environment: &[String]) -> Result<Status> {
+        Ok(self.start(self.command(program, arguments, environment))?.wait())
+    }
+
+    /// Waits until the postmaster is ready, or has ended: then its status.
+    pub(crate) fn wait_ready(&self, postmaster: &Child) -> Option<Status> {
+        let mut guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if matches!(self.reports.state().as_str(), "ready" | "standby") {
+                return None;
+            }
+            if let Some(status) = postmaster.try_wait() {
+                return Some(status);
+            }
+            // An end is not an event, so look again now and then.
+            let limit = std::time::Duration::from_millis(20);
+            guard = self.changed.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // In a fork the threads are not ours to end.
+        if self.check_fork().is_ok() {
+            self.system.shutdown();
+        }
+    }
+}
+
+/// PostgreSQL refuses to run as root: it sees this user and group.
+const ROOT_SHOWN_AS: u32 = 1000;
+
+/// The host's user, as PostgreSQL's `peer` method and error messages show it.
+fn user_name() -> String {
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    if name.is_empty() || name == "root" { "postgres".into() } else { name }
+}
+
+/// What the policy allows, and what the listeners need.
+fn grants(options: &Options) -> Result<Vec<(PathBuf, Access)>> {
+    let mut all = Vec::new();
+    for (path, access) in &options.policy.paths {
+        let path = std::fs::canonicalize(path).map_err(|e| Error::at(path, "allow", e))?;
+        all.push((path, *access));
+    }
+    for folder in &options.listen.sockets {
+        let folder = std::fs::canonicalize(folder).map_err(|e| Error::at(folder, "listen in", e))?;
+        all.push((folder, Access::ReadWrite));
+    }
+    Ok(all)
+}
+
+/// Puts a secret where only the machine's processes can read it; its path.
+pub(crate) fn write_secret(machine: &Machine, secret: &str) -> Result<String> {
+    let path = format!("{SECRETS}/password");
+    let tree = machine.system.namespace();
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+    let file = tree.open(&tree.root(), path.as_bytes(), flags, 0o600).map_err(|e| Error::io("pass the password", e))?;
+    if let vfs::File::Memory(file) = file {
+        file.write(secret.as_bytes()).map_err(|e| Error::io("pass the password", e))?;
+    }
+    Ok(path)
+}
+
+/// Forgets it.
+pub(crate) fn remove_secret(machine: &Machine, path: &str) {
+    let tree = machine.system.namespace();
+    // It is in memory that goes away with the machine at the latest.
+    let _ = tree.unlink(&tree.root(), path.as_bytes());
+}
+
+/// The path of a location, made absolute without links; it must exist.
+pub(crate) fn canonical(location: &Location) -> Result<Option<PathBuf>> {
+    match location {
+        Location::Memory => Ok(None),
+        Location::Directory(path) => std::fs::canonicalize(path).map(Some).map_err(|e| Error::at(path, "find", e)),
+    }
+}

@@ -1,0 +1,189 @@
+//! From options to a cluster that is ready to be run: looks, locks, makes.
+
+use crate::cluster::{self, Lock, MARKER, State, Target};
+use crate::error::{Error, Result};
+use crate::machine::{Machine, MemoryTree, canonical};
+use crate::options::{Location, Options};
+use crate::resources::Resources;
+use rustix::fs::{Mode, OFlags};
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// A cluster with its machine, locked, and not running yet.
+pub(crate) struct Opened {
+    pub(crate) machine: Machine,
+    pub(crate) path: PathBuf,
+    pub(crate) created: Option<Created>,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// What was made, so that a failure can take it back.
+pub(crate) struct Created {
+    path: PathBuf,
+    directory_too: bool,
+}
+
+impl Created {
+    /// Removes what was made.
+    pub(crate) fn undo(self) {
+        // Best effort: the error that led here is the one to tell.
+        if self.directory_too {
+            let _ = fs::remove_dir_all(&self.path);
+        } else {
+            let _ = clear(&self.path);
+        }
+    }
+
+    /// The cluster is whole and durable.
+    pub(crate) fn finish(self) -> Result<()> {
+        let marker = self.path.join(MARKER);
+        fs::remove_file(&marker).map_err(|e| Error::at(&marker, "remove", e))?;
+        sync_directory(&self.path)
+    }
+}
+
+/// Opens or makes the cluster.
+pub(crate) fn open(resources: &Resources, options: &Options) -> Result<Opened> {
+    let memory = vfs::MemoryFs::new(None);
+    match &options.location {
+        Location::Memory => open_memory(resources, options, &memory),
+        Location::Directory(path) => open_directory(resources, options, path),
+    }
+}
+
+fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) -> Result<Opened> {
+    let machine = Machine::new(resources, options, None, memory)?;
+    let path = PathBuf::from(machine.data());
+    match template(resources, options) {
+        Some(template) => {
+            cluster::unpack(template, &Target::Memory(memory))?;
+            let mut text = String::new();
+            cluster::append_defaults(&mut text);
+            append_in_memory(&machine, &text)?;
+        }
+        None => {
+            cluster::run_initdb(&machine, options, &path, false)?;
+            let mut text = String::new();
+            cluster::append_defaults(&mut text);
+            append_in_memory(&machine, &text)?;
+        }
+    }
+    Ok(Opened { machine, path, created: None, lock: None })
+}
+
+fn append_in_memory(machine: &Machine, text: &str) -> Result<()> {
+    let tree = machine.system.namespace();
+    let path = format!("{}/postgresql.conf", machine.data());
+    let file = tree
+        .open(&tree.root(), path.as_bytes(), libc::O_WRONLY | libc::O_APPEND, 0)
+        .map_err(|e| Error::io("write postgresql.conf", e))?;
+    if let vfs::File::Memory(file) = file {
+        file.write(text.as_bytes()).map_err(|e| Error::io("write postgresql.conf", e))?;
+    }
+    Ok(())
+}
+
+fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
+    let state = cluster::inspect(path, resources.version())?;
+    if state == State::Cluster || options.existing_only {
+        if state != State::Cluster {
+            return Err(Error::NotACluster(path.into()));
+        }
+        let path = canonical(&options.location)?.unwrap_or_default();
+        check_writable(&path)?;
+        let lock = Lock::take(&path)?;
+        let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
+        return Ok(Opened { machine, path, created: None, lock: Some(lock) });
+    }
+    let missing = state == State::Missing;
+    if missing {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::at(path, "create", e))?;
+    }
+    let path = canonical(&options.location)?.unwrap_or_default();
+    let lock = Lock::take(&path)?;
+    // Somebody may have made it meanwhile.
+    if cluster::inspect(&path, resources.version())? == State::Cluster {
+        drop(lock);
+        return open_directory(resources, options, &path);
+    }
+    if cluster::is_unfinished(&path) {
+        clear(&path)?;
+    }
+    let created = Created { path: path.clone(), directory_too: missing };
+    match make(resources, options, &path) {
+        Ok(machine) => Ok(Opened { machine, path, created: Some(created), lock: Some(lock) }),
+        Err(e) => {
+            created.undo();
+            Err(e)
+        }
+    }
+}
+
+/// The template, where it is what the options ask for.
+fn template<'a>(resources: &'a Resources, options: &Options) -> Option<&'a bundle::Bundle> {
+    resources.template.as_ref().filter(|_| options.creation.is_default() && options.user == "postgres")
+}
+
+fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine> {
+    let machine = Machine::new(resources, options, Some(path), &vfs::MemoryFs::new(None))?;
+    let marker = path.join(MARKER);
+    match template(resources, options) {
+        Some(template) => {
+            File::create(&marker).map_err(|e| Error::at(&marker, "create", e))?;
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+                .map_err(|e| Error::at(path, "set the mode of", e))?;
+            cluster::unpack(template, &Target::Directory(path))?;
+        }
+        None => {
+            // initdb wants the directory empty, and clears it itself where it fails.
+            cluster::run_initdb(&machine, options, path, false)?;
+            File::create(&marker).map_err(|e| Error::at(&marker, "create", e))?;
+        }
+    }
+    let conf = path.join("postgresql.conf");
+    let mut text = fs::read_to_string(&conf).map_err(|e| Error::at(&conf, "read", e))?;
+    cluster::append_defaults(&mut text);
+    fs::write(&conf, text).map_err(|e| Error::at(&conf, "write", e))?;
+    Ok(machine)
+}
+
+/// Makes everything on the file system of `path` durable.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    let directory = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| Error::at(path, "open", e))?;
+    rustix::fs::syncfs(&directory).map_err(|e| Error::at(path, "sync", e))
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path).and_then(|d| d.sync_all()).map_err(|e| Error::at(path, "sync", e))
+}
+
+/// Removes everything in a directory, the marker last.
+fn clear(path: &Path) -> Result<()> {
+    let entries = fs::read_dir(path).map_err(|e| Error::at(path, "read the directory", e))?;
+    let fail = |path: &Path, e| Error::at(path, "remove", e);
+    for entry in entries {
+        let entry = entry.map_err(|e| fail(path, e))?;
+        if entry.file_name() == MARKER {
+            continue;
+        }
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|t| t.is_dir());
+        if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(|e| fail(&path, e))?;
+    }
+    let marker = path.join(MARKER);
+    match fs::remove_file(&marker) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(fail(&marker, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Finds a read-only file system before the server says so in its own words.
+fn check_writable(path: &Path) -> Result<()> {
+    match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::ROFS | rustix::io::Errno::ACCESS) => Err(Error::ReadOnly(path.into())),
+        Err(e) => Err(Error::at(path, "write to", e)),
+    }
+}

@@ -1,0 +1,90 @@
+//! One session on the caller's thread.
+
+use engine::{Options, Resources, Result};
+use std::fmt;
+use std::path::Path;
+
+/// A session without a server: it runs inside the calls below, on the calling thread, and nowhere else.
+///
+/// It speaks PostgreSQL's wire protocol, version 3, without the start-up: bytes in, bytes out. It can move between threads, and one
+/// thread at a time uses it. Nothing happens in the background: no autovacuum, and a checkpoint only when it is closed or asked for.
+pub struct Standalone(engine::Standalone);
+
+impl fmt::Debug for Standalone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standalone").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+/// Cancels what a standalone session does, from any thread.
+#[derive(Clone)]
+pub struct Canceller(engine::Canceller);
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Canceller")
+    }
+}
+
+impl Canceller {
+    /// Cancels the statement that runs; nothing happens where none does.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl Standalone {
+    pub(crate) fn start(resources: &Resources, options: &Options, database: &str) -> Result<Standalone> {
+        engine::Standalone::start(resources, options, database).map(Standalone)
+    }
+
+    /// The data directory.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// What the session said when it began, as a server does after authentication: parameter status messages and `ReadyForQuery`.
+    pub fn greeting(&self) -> &[u8] {
+        self.0.greeting()
+    }
+
+    /// Gives the session `input`, any part of a stream of messages, and runs it until it wants more. What it says goes to `output`, in
+    /// pieces, as it comes.
+    ///
+    /// # Errors
+    /// [`engine::Error::Ended`] when the session has ended, or ends now (a `FATAL` error, or `Terminate`).
+    pub fn exchange(&mut self, input: &[u8], output: impl FnMut(&[u8])) -> Result<()> {
+        self.0.exchange(input, output)
+    }
+
+    /// Sends one simple query, and returns the messages of the reply, up to and with `ReadyForQuery`.
+    ///
+    /// # Errors
+    /// As [`Standalone::exchange`]. An SQL error is a message of the reply.
+    pub fn simple_query(&mut self, sql: &str) -> Result<Vec<u8>> {
+        let mut message = Vec::with_capacity(sql.len() + 6);
+        message.push(b'Q');
+        message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
+        message.extend_from_slice(sql.as_bytes());
+        message.push(0);
+        let mut reply = Vec::new();
+        self.exchange(&message, |bytes| reply.extend_from_slice(bytes))?;
+        Ok(reply)
+    }
+
+    /// A handle that cancels statements.
+    ///
+    /// # Errors
+    /// [`engine::Error::Ended`] when the session has ended.
+    pub fn canceller(&self) -> Result<Canceller> {
+        self.0.canceller().map(Canceller)
+    }
+
+    /// Ends the session with a checkpoint.
+    ///
+    /// # Errors
+    /// [`engine::Error::Ended`] with PostgreSQL's last words when it did not end cleanly; the next open recovers.
+    pub fn close(self) -> Result<()> {
+        self.0.close()
+    }
+}

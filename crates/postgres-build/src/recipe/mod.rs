@@ -1,0 +1,11 @@
+//! What decides the content of a prepared build. Everything in this folder is part of its key: a
+//! change means a new build.
+
+pub mod codegen;
+pub mod glue;
+pub mod options;
+pub mod share;
+pub mod unit;
+
+/// The stand-in for the compiler that records links; `@COMPILER@` is to be replaced.
+pub const RECORDER: &str = include_str!("recorder.sh");

@@ -1,0 +1,44 @@
+//! How PostgreSQL is configured, compiled, and optimised: the one place for options.
+
+/// Where PostgreSQL believes that it is installed; a path in the library OS's virtual root.
+pub const PREFIX: &str = "/pglite";
+
+/// Optional libraries, on or off. To turn one on, replace its `--without`, add its headers to the
+/// tools, and its functions to the library OS's list of names; the program is linked with it
+/// because the makefiles say so. Off without a switch: lz4, zstd, OpenSSL.
+const LIBRARIES: [&str; 3] = ["--without-readline", "--without-icu", "--without-zlib"];
+
+/// `EXEC_BACKEND` makes a new process start from `main`, as a copy of the template does, instead of
+/// from a fork's copied memory.
+const CPPFLAGS: &str = "-DEXEC_BACKEND";
+
+/// `-g1` has the lines and inlining that backtraces need, at a tenth of the size of `-g`.
+const CFLAGS: &str = "-O2 -fPIC -g1 -flto";
+
+/// The arguments of `configure` that say what is built; those that say where the tools are come on
+/// top.
+pub fn configure_arguments() -> Vec<String> {
+    let mut arguments = vec![format!("--prefix={PREFIX}"), "--disable-rpath".into()];
+    arguments.extend(LIBRARIES.map(str::to_owned));
+    arguments.extend([format!("CPPFLAGS={CPPFLAGS}"), format!("CFLAGS={CFLAGS}")]);
+    arguments
+}
+
+/// How lld makes one object of a unit's bitcode: whole-program optimisation is done there, code
+/// generation on two processors.
+pub const LINK_ARGUMENTS: [&str; 3] = ["-r", "--lto-O2", "--lto-partitions=2"];
+
+/// The symbols of a unit's object that the final link sees: the programs' descriptors, and the base
+/// pointer that all units share.
+pub const GLOBAL_SYMBOLS: [&str; 2] = ["privatized_program_*", "privatized_base"];
+
+/// The server.
+pub const SERVER: &str = "postgres";
+
+/// The client programs that are built in. They share one unit; any program of PostgreSQL can be
+/// added.
+pub const CLIENTS: [&str; 2] = ["initdb", "psql"];
+
+/// The function that starts a process. The library OS's, as `vfork` does, returns in the child
+/// first and then in the parent.
+pub const FORK: (&str, &str) = ("fork_process", "libos_vfork");

@@ -1,0 +1,109 @@
+//! `cargo xtask build`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use postgres_build::layout::{Cache, Workspace};
+use postgres_build::pipeline::{self, Request};
+use postgres_build::prepared::Prepared;
+use postgres_build::progress::Progress;
+use postgres_build::version;
+
+/// What to build.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Target triple
+    #[arg(long, value_name = "TRIPLE", default_value_t = version::host_target())]
+    target: String,
+    /// Leave out the template cluster
+    #[arg(long)]
+    no_template: bool,
+    /// Make the template cluster again, even if it is there
+    #[arg(long, conflicts_with = "no_template")]
+    remake_template: bool,
+    /// Never install missing tools
+    #[arg(long)]
+    no_install: bool,
+    /// Write the path of the prepared build to this file
+    #[arg(long, value_name = "FILE", hide = true)]
+    result_file: Option<PathBuf>,
+}
+
+/// Builds, then says what there is.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let progress = Progress::new();
+    let request = Request {
+        target: arguments.target.clone(),
+        may_install: !arguments.no_install,
+        template: !arguments.no_template,
+        template_again: arguments.remake_template,
+    };
+    let prepared = pipeline::build(
+        &request,
+        &Workspace::compiled_from(),
+        &Cache::from_environment()?,
+        &progress,
+    )?;
+    if let Some(path) = &arguments.result_file {
+        std::fs::write(path, prepared.folder.as_os_str().as_encoded_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    summary(&prepared, &progress)
+}
+
+/// The prepared build for this machine, without installing anything.
+pub(crate) fn for_this_machine() -> Result<Prepared> {
+    let request = Request {
+        target: version::host_target(),
+        may_install: false,
+        template: true,
+        template_again: false,
+    };
+    pipeline::build(
+        &request,
+        &Workspace::compiled_from(),
+        &Cache::from_environment()?,
+        &Progress::new(),
+    )
+}
+
+fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
+    let manifest = &prepared.manifest;
+    println!(
+        "PostgreSQL {} for {} in {}",
+        manifest.postgres_version,
+        manifest.target,
+        prepared.folder.display()
+    );
+    println!(
+        "{} programs ({}), {} modules",
+        manifest.programs.len(),
+        manifest.programs.join(", "),
+        manifest.modules.len()
+    );
+    let mut files = vec![prepared.library(), prepared.share_bundle()];
+    files.extend(prepared.template_bundle());
+    for path in files {
+        println!(
+            "{:>10.1} MB  {}",
+            megabytes(&path)?,
+            path.file_name().unwrap_or_default().display()
+        );
+    }
+    let steps = progress.finished();
+    for (name, duration) in &steps {
+        println!("{:>10.1} s   {name}", duration.as_secs_f64());
+    }
+    if steps.is_empty() {
+        println!("everything was in the cache");
+    }
+    Ok(())
+}
+
+/// A file's size in megabytes.
+pub(crate) fn megabytes(path: &Path) -> Result<f64> {
+    let size = std::fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
+    Ok(size as f64 / 1e6)
+}

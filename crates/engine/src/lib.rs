@@ -18,6 +18,7 @@ mod standalone;
 pub use error::{Error, Result};
 pub use libos::{Child, Status, Stdio};
 pub use log::{Log, Message, Severity};
+pub use open::make_template;
 pub use options::{Access, Creation, Listen, Location, Options, Policy};
 pub use resources::Resources;
 pub use server::{Acceptor, Server};

@@ -9,6 +9,7 @@ use crate::options::{Access, Location, Options};
 use crate::resources::{PREFIX, Resources};
 use libos::{Builder, Child, Hooks, Spawn, Status, Stdio, Stream, System};
 use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The data directory of a database in memory.
 pub(crate) const MEMORY: &str = "/memory/data";
 
-/// Where sockets are that only this process can reach, and one folder for secrets that pass by file.
+/// Where sockets are that only this process can reach.
 pub(crate) const SOCKETS: &str = "/pglite/run";
-const SECRETS: &str = "/pglite/secret";
 
 /// The port in the name of that socket.
 pub(crate) const PORT: u16 = 5432;
@@ -109,9 +109,7 @@ impl Machine {
 
         let read_write = vfs::Access::ReadWrite;
         tree.mount(PREFIX.as_bytes(), resources.share.clone(), vfs::Access::ReadOnly).map_err(|e| lay(PREFIX, e))?;
-        for at in [SOCKETS, SECRETS] {
-            tree.mount(at.as_bytes(), vfs::MemoryFs::new(None), read_write).map_err(|e| lay(at, e))?;
-        }
+        tree.mount(SOCKETS.as_bytes(), vfs::MemoryFs::new(None), read_write).map_err(|e| lay(SOCKETS, e))?;
         let data = match directory {
             Some(path) => {
                 let text = path.to_str().ok_or_else(|| {
@@ -205,6 +203,17 @@ impl Machine {
         Ok(self.start(self.command(program, arguments, environment))?.wait())
     }
 
+    /// Changes a file of the data directory, wherever that is.
+    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(String) -> String) -> Result<()> {
+        let tree = self.system.namespace();
+        let path = format!("{}/{name}", self.data);
+        let open = |flags| tree.open(&tree.root(), path.as_bytes(), flags, 0).map_err(std::io::Error::from);
+        let changed = open(libc::O_RDONLY).and_then(read).map(change);
+        changed
+            .and_then(|text| write(open(libc::O_WRONLY | libc::O_TRUNC)?, &text))
+            .map_err(|e| Error::at(Path::new(&path), "change", e))
+    }
+
     /// Waits until the postmaster is ready, or has ended: then its status.
     pub(crate) fn wait_ready(&self, postmaster: &Child) -> Option<Status> {
         let mut guard = self.change.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,6 +240,30 @@ impl Drop for Machine {
     }
 }
 
+fn read(file: vfs::File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    match file {
+        vfs::File::Kernel(fd) => {
+            std::fs::File::from(fd).read_to_end(&mut bytes)?;
+        }
+        vfs::File::Memory(file) => {
+            bytes.resize(usize::try_from(file.stat().st_size).unwrap_or(0), 0);
+            let length = file.read(&mut bytes)?;
+            bytes.truncate(length);
+        }
+        vfs::File::Special(_) => return Err(std::io::ErrorKind::InvalidInput.into()),
+    }
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
+fn write(file: vfs::File, text: &str) -> std::io::Result<()> {
+    match file {
+        vfs::File::Kernel(fd) => std::fs::File::from(fd).write_all(text.as_bytes()),
+        vfs::File::Memory(file) => file.write(text.as_bytes()).map(drop).map_err(Into::into),
+        vfs::File::Special(_) => Err(std::io::ErrorKind::InvalidInput.into()),
+    }
+}
+
 /// PostgreSQL refuses to run as root: it sees this user and group.
 const ROOT_SHOWN_AS: u32 = 1000;
 
@@ -252,25 +285,6 @@ fn grants(options: &Options) -> Result<Vec<(PathBuf, Access)>> {
         all.push((folder, Access::ReadWrite));
     }
     Ok(all)
-}
-
-/// Puts a secret where only the machine's processes can read it; its path.
-pub(crate) fn write_secret(machine: &Machine, secret: &str) -> Result<String> {
-    let path = format!("{SECRETS}/password");
-    let tree = machine.system.namespace();
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-    let file = tree.open(&tree.root(), path.as_bytes(), flags, 0o600).map_err(|e| Error::io("pass the password", e))?;
-    if let vfs::File::Memory(file) = file {
-        file.write(secret.as_bytes()).map_err(|e| Error::io("pass the password", e))?;
-    }
-    Ok(path)
-}
-
-/// Forgets it.
-pub(crate) fn remove_secret(machine: &Machine, path: &str) {
-    let tree = machine.system.namespace();
-    // It is in memory that goes away with the machine at the latest.
-    let _ = tree.unlink(&tree.root(), path.as_bytes());
 }
 
 /// The path of a location, made absolute without links; it must exist.

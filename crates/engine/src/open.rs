@@ -56,32 +56,11 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
     let machine = Machine::new(resources, options, None, memory)?;
     let path = PathBuf::from(machine.data());
     match template(resources, options) {
-        Some(template) => {
-            cluster::unpack(template, &Target::Memory(memory))?;
-            let mut text = String::new();
-            cluster::append_defaults(&mut text);
-            append_in_memory(&machine, &text)?;
-        }
-        None => {
-            cluster::run_initdb(&machine, options, &path, false)?;
-            let mut text = String::new();
-            cluster::append_defaults(&mut text);
-            append_in_memory(&machine, &text)?;
-        }
+        Some(template) => cluster::unpack(template, &Target::Memory(memory))?,
+        None => cluster::run_initdb(&machine, options, &path, false)?,
     }
+    machine.edit("postgresql.conf", cluster::with_defaults)?;
     Ok(Opened { machine, path, created: None, lock: None })
-}
-
-fn append_in_memory(machine: &Machine, text: &str) -> Result<()> {
-    let tree = machine.system.namespace();
-    let path = format!("{}/postgresql.conf", machine.data());
-    let file = tree
-        .open(&tree.root(), path.as_bytes(), libc::O_WRONLY | libc::O_APPEND, 0)
-        .map_err(|e| Error::io("write postgresql.conf", e))?;
-    if let vfs::File::Memory(file) = file {
-        file.write(text.as_bytes()).map_err(|e| Error::io("write postgresql.conf", e))?;
-    }
-    Ok(())
 }
 
 fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
@@ -141,11 +120,20 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine
             File::create(&marker).map_err(|e| Error::at(&marker, "create", e))?;
         }
     }
-    let conf = path.join("postgresql.conf");
-    let mut text = fs::read_to_string(&conf).map_err(|e| Error::at(&conf, "read", e))?;
-    cluster::append_defaults(&mut text);
-    fs::write(&conf, text).map_err(|e| Error::at(&conf, "write", e))?;
+    machine.edit("postgresql.conf", cluster::with_defaults)?;
     Ok(machine)
+}
+
+/// Makes the cluster that later ones are unpacked from: what `initdb` makes, with SCRAM for everybody, and nothing of ours in it.
+///
+/// # Errors
+/// As for any new cluster; `path` is missing or empty.
+pub fn make_template(resources: &Resources, path: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::at(path, "create", e))?;
+    let path = fs::canonicalize(path).map_err(|e| Error::at(path, "find", e))?;
+    let options = Options::new(Location::Directory(path.clone()));
+    let machine = Machine::new(resources, &options, Some(&path), &vfs::MemoryFs::new(None))?;
+    cluster::run_initdb(&machine, &options, &path, false)
 }
 
 /// Makes everything on the file system of `path` durable.

@@ -263,7 +263,7 @@ fn start_host(p: &Process, line: &str, pipe_end: Option<Object>, pipe: Pipe) -> 
 pub(crate) fn poll(p: &Process, job: Job) -> Result<Option<i32>> {
     match job {
         Job::Answered => Ok(Some(0)),
-        Job::Own(pid) => Ok(p.system.reap(p.pid, pid)?.map(|(_, status): (i32, Status)| status.wait_status())),
+        Job::Own(pid) => Ok(p.system.reap(p, pid)?.map(|(_, status): (i32, Status)| status.wait_status())),
         Job::Host(pid) => {
             let mut status = 0;
             // SAFETY: a child of the host that `start_host` made; nobody else waits for it.

@@ -6,7 +6,8 @@ use crate::current;
 use crate::process::Process;
 use libc::{FILE, c_char, c_int, c_void, off64_t, size_t, ssize_t};
 use rustix::io::{Errno, Result};
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::BTreeMap;
 
 #[repr(C)]
 struct CookieFunctions {
@@ -20,32 +21,36 @@ unsafe extern "C" {
     fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: CookieFunctions) -> *mut FILE;
 }
 
-/// The open streams of a process, with their descriptors.
+/// The open streams of a process, with their descriptors. The address of the latter is the stream's cookie.
 #[derive(Default)]
 pub(crate) struct Files {
-    open: HashMap<usize, i32>,
+    open: BTreeMap<usize, Box<Cell<i32>>>,
 }
 
 impl Files {
     pub(crate) fn fd(&self, file: *mut FILE) -> Option<i32> {
-        self.open.get(&(file as usize)).copied()
+        self.open.get(&(file as usize)).map(|fd| fd.get())
     }
 
     pub(crate) fn forget(&mut self, file: *mut FILE) {
         self.open.remove(&(file as usize));
     }
 
-    pub(crate) fn set_fd(&mut self, file: *mut FILE, fd: i32) {
-        self.open.insert(file as usize, fd);
+    /// Lets the stream go on with another descriptor.
+    pub(crate) fn set_fd(&self, file: *mut FILE, fd: i32) {
+        if let Some(own) = self.open.get(&(file as usize)) {
+            own.set(fd);
+        }
     }
 
-    pub(crate) fn all(&self) -> Vec<*mut FILE> {
-        self.open.keys().map(|f| *f as *mut FILE).collect()
+    /// The stream behind `last`, in the order of their addresses; the first one behind null.
+    pub(crate) fn next(&self, last: *mut FILE) -> Option<*mut FILE> {
+        self.open.range(last as usize + 1..).next().map(|(file, _)| *file as *mut FILE)
     }
 
     /// Closes what the process left open. Nothing is flushed: it ended without `exit`, or `exit` has done so.
     pub(crate) fn reclaim(&mut self) {
-        for (file, _) in self.open.drain() {
+        for (file, _fd) in std::mem::take(&mut self.open) {
             // SAFETY: a stream of this process, which uses it no more. On a thread without a process the
             // functions below answer that all went well, so that what is buffered is dropped.
             unsafe { libc::fclose(file as *mut FILE) };
@@ -56,13 +61,13 @@ impl Files {
 /// A stream over `fd`. It does not own the descriptor until `fclose` is called on it.
 pub(crate) fn open(p: &Process, fd: i32, mode: &std::ffi::CStr) -> Result<*mut FILE> {
     let functions = CookieFunctions { read, write, seek, close };
-    // The cookie is the number plus one, for a null cookie reads as none.
-    // SAFETY: the functions below take any number as a cookie.
-    let file = unsafe { fopencookie((fd as usize + 1) as *mut c_void, mode.as_ptr(), functions) };
+    let own = Box::new(Cell::new(fd));
+    // SAFETY: the cookie lives until the stream is closed, by `forget` or `reclaim`.
+    let file = unsafe { fopencookie(own.as_ptr().cast(), mode.as_ptr(), functions) };
     if file.is_null() {
         return Err(Errno::from_raw_os_error(current::errno()));
     }
-    p.local.files.borrow_mut().open.insert(file as usize, fd);
+    p.local.files.borrow_mut().open.insert(file as usize, own);
     Ok(file)
 }
 
@@ -86,7 +91,8 @@ pub(crate) fn open_standard(p: &Process) {
 }
 
 fn fd_of(cookie: *mut c_void) -> i32 {
-    (cookie as usize - 1) as i32
+    // SAFETY: `open` made it, and the stream is open.
+    unsafe { *cookie.cast::<i32>() }
 }
 
 unsafe extern "C-unwind" fn read(cookie: *mut c_void, buffer: *mut c_char, size: size_t) -> ssize_t {

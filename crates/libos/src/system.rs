@@ -385,12 +385,20 @@ impl System {
     }
 
     /// Looks for a child of `parent` that ended (`waitpid`); `ECHILD` where it has none.
-    pub(crate) fn reap(&self, parent: i32, pid: i32) -> Result<Option<(i32, Status)>, Errno> {
+    pub(crate) fn reap(&self, parent: &Process, pid: i32) -> Result<Option<(i32, Status)>, Errno> {
+        let (parent, own_group) = (parent.pid, parent.group.load(Ordering::SeqCst));
         let mut table = self.table();
         let mut children = 0;
         let mut found = None;
         for (id, entry) in &table.by_pid {
-            if entry.process.parent.load(Ordering::SeqCst) == parent && (pid <= 0 || pid == *id) {
+            let group = entry.process.group.load(Ordering::SeqCst);
+            let wanted = match pid {
+                -1 => true,
+                0 => group == own_group,
+                pid if pid < 0 => group == -pid,
+                pid => pid == *id,
+            };
+            if wanted && entry.process.parent.load(Ordering::SeqCst) == parent {
                 children += 1;
                 if let Some(status) = entry.status {
                     found = Some((*id, status));
@@ -423,25 +431,25 @@ impl System {
             p if p < -1 => Some(-p),
             _ => None,
         };
+        // Those that have ended and are not waited for yet can be sent signals, without effect.
+        let mut found = false;
         let targets: Vec<Arc<Process>> = self
             .table()
             .by_pid
             .values()
-            .filter(|e| e.status.is_none())
             .filter(|e| match (group, pid) {
                 (Some(g), _) => e.process.group.load(Ordering::SeqCst) == g,
                 (None, -1) => e.process.pid != caller.0,
                 (None, pid) => e.process.pid == pid,
             })
+            .inspect(|_| found = true)
+            .filter(|e| e.status.is_none())
             .map(|e| e.process.clone())
             .collect();
-        if targets.is_empty() {
-            return Err(Errno::SRCH);
-        }
         if signal != 0 {
             targets.iter().for_each(|p| p.post(signal));
         }
-        Ok(())
+        if found { Ok(()) } else { Err(Errno::SRCH) }
     }
 
     /// Number of processes that have not ended.
@@ -508,7 +516,10 @@ impl Child {
     /// # Errors
     /// `ESRCH` when the process has ended, `EINVAL` for a signal that does not exist.
     pub fn kill(&self, signal: i32) -> Result<(), Errno> {
-        self.system.kill((0, 0), self.pid, signal)
+        match self.try_wait() {
+            Some(_) => Err(Errno::SRCH),
+            None => self.system.kill((0, 0), self.pid, signal),
+        }
     }
 
     /// The status, if the process has ended.

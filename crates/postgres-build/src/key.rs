@@ -24,7 +24,11 @@ const INPUTS: [&str; 8] = [
 ];
 
 /// What the template cluster depends on, beside the prepared build.
-const TEMPLATE_INPUTS: [&str; 2] = ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src"];
+const TEMPLATE_INPUTS: [&str; 3] = [
+    "crates/mkcluster/Cargo.toml",
+    "crates/mkcluster/src",
+    "crates/engine/src/cluster/initdb.rs",
+];
 
 /// The key of the prepared build of a source with this checksum.
 pub fn prepared(workspace: &Workspace, source_checksum: &str, target: &str) -> Result<String> {

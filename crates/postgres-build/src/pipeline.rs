@@ -72,9 +72,18 @@ fn prepare(
     cache: &Cache,
     progress: &Progress,
 ) -> Result<Prepared> {
-    let tree = compile::compile(source, &request.target, cache, progress)?;
+    // configure keeps one processor busy: the pass is built on the others meanwhile
+    let (tree, pass) = std::thread::scope(|scope| {
+        let pass = scope.spawn(|| codegen::build_pass(workspace, cache, progress));
+        let tree = compile::compile(source, &request.target, cache, progress);
+        (
+            tree,
+            pass.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
+    let (tree, pass) = (tree?, pass?);
     prune::touch(tree.build.parent().unwrap_or(&tree.build));
-    let pass = codegen::build_pass(workspace, cache, progress)?;
 
     let work = cache.work("build")?;
     let units = units(&tree, workspace, &work)?;

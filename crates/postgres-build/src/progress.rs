@@ -1,14 +1,15 @@
-//! What is being done: a bar on a terminal, lines elsewhere. All of it goes to the error stream.
+//! What is being done: bars on a terminal, lines elsewhere. All of it goes to the error stream.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Reports steps, and remembers how long they took.
 pub struct Progress {
     terminal: bool,
+    bars: MultiProgress,
     finished: Mutex<Vec<(String, Duration)>>,
 }
 
@@ -23,13 +24,14 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             terminal: std::io::stderr().is_terminal(),
+            bars: MultiProgress::new(),
             finished: Mutex::default(),
         }
     }
 
-    /// Prints a line.
+    /// Prints a line, above the bars.
     pub fn note(&self, text: &str) {
-        eprintln!("{text}");
+        self.bars.suspend(|| eprintln!("{text}"));
     }
 
     /// Begins a step of about `total` parts; of unknown length where that is zero.
@@ -48,11 +50,12 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
+            let bar = self.bars.add(bar);
             bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         } else {
-            eprintln!("{name} ...");
+            self.note(&format!("{name} ..."));
             ProgressBar::hidden()
         };
         Step {
@@ -94,7 +97,7 @@ impl Step<'_> {
         let tenths = (self.done * 10).checked_div(self.total).unwrap_or(0).min(9);
         if !self.progress.terminal && tenths > self.tenths {
             self.tenths = tenths;
-            eprintln!("{}: {}0 %", self.name, tenths);
+            self.progress.note(&format!("{}: {tenths}0 %", self.name));
         }
     }
 
@@ -107,7 +110,9 @@ impl Step<'_> {
         } else {
             format!(": {result}")
         };
-        eprintln!("{}{result} [{:.1} s]", self.name, duration.as_secs_f64());
+        let seconds = duration.as_secs_f64();
+        self.progress
+            .note(&format!("{}{result} [{seconds:.1} s]", self.name));
         if let Ok(mut finished) = self.progress.finished.lock() {
             finished.push((self.name.clone(), duration));
         }

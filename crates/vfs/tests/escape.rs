@@ -401,3 +401,21 @@ fn a_read_only_grant_below_a_writable_mount_stays_read_only() {
         put(&namespace, &cwd, "p/free", b"x");
     }
 }
+
+#[test]
+fn a_current_directory_that_was_moved_up_stays_inside() {
+    for walking in [false, true] {
+        let places = Places::new();
+        fs::create_dir_all(places.path("inside/x/y/deep")).unwrap();
+        let (namespace, mut cwd) = at_data(&places.path("inside"), walking);
+        namespace.chdir(&mut cwd, b"x/y/deep").unwrap();
+        fs::rename(places.path("inside/x/y/deep"), places.path("inside/moved")).unwrap();
+        // For the kernel this would be the secret.
+        assert_eq!(get(&namespace, &cwd, "../../outside/f"), Err(Errno::NOENT));
+        assert_eq!(get(&namespace, &cwd, "../../../d/f").unwrap(), b"inside");
+        assert_eq!(
+            get(&namespace, &cwd, "../../../../outside/f"),
+            Err(Errno::ACCESS)
+        );
+    }
+}

@@ -15,8 +15,8 @@ const DEFAULTS: &[(&str, &str, &str)] = &[
     ("huge_pages", "off", "the buffers are ordinary memory of the host program"),
 ];
 
-/// The lines for the end of `postgresql.conf`.
-pub(crate) fn append_defaults(text: &mut String) {
+/// `postgresql.conf` with our lines at its end.
+pub(crate) fn with_defaults(mut text: String) -> String {
     text.push_str("\n# libpglite: defaults of an embedded cluster. Change or remove them as you like.\n");
     for (name, value, why) in DEFAULTS {
         let line = format!("{name} = {value}");
@@ -29,4 +29,5 @@ pub(crate) fn append_defaults(text: &mut String) {
             text.push_str(&format!("{line:<40}# the host's when the cluster was made\n"));
         }
     }
+    text
 }

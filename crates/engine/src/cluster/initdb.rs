@@ -1,19 +1,17 @@
 //! The real `initdb`, in-process, for clusters that the template is not right for.
 
 use crate::error::{Error, Result};
-use crate::machine::{self, Machine};
+use crate::machine::Machine;
 use crate::options::Options;
 use libos::Status;
 use std::path::Path;
-
-/// What the template is made with as well.
-pub(crate) const TEMPLATE_ARGUMENTS: &[&str] = &["--wal-segsize=1", "--auth=scram-sha-256", "--auth-local=scram-sha-256"];
 
 /// Makes a cluster in the machine's data directory.
 pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool) -> Result<()> {
     let creation = &options.creation;
     let mut arguments: Vec<String> = vec!["--pgdata".into(), machine.data().into(), "--username".into(), options.user.clone()];
-    arguments.extend(TEMPLATE_ARGUMENTS.iter().map(|s| (*s).to_owned()));
+    // No password is known here; `require_passwords` closes the door that this leaves open.
+    arguments.extend(["--wal-segsize=1".into(), "--auth=trust".into()]);
     arguments.extend(["--encoding".into(), creation.encoding.clone().unwrap_or_else(|| "UTF8".into())]);
     match (&creation.locale, &creation.locale_provider) {
         (None, None) => arguments.extend(["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"].map(String::from)),
@@ -26,13 +24,32 @@ pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool
         arguments.push("--no-sync".into());
     }
     arguments.extend(creation.initdb.iter().cloned());
-    // `initdb` insists on a password where the methods ask for one; the real one is set later, in memory.
-    let secret = machine::write_secret(machine, options.password.as_deref().unwrap_or("-"))?;
-    arguments.push(format!("--pwfile={secret}"));
     let status = machine.run("initdb", arguments, &[])?;
-    machine::remove_secret(machine, &secret);
     match status {
-        Status::Exited(0) => Ok(()),
+        Status::Exited(0) => machine.edit("pg_hba.conf", require_passwords),
         _ => Err(Error::Initdb { path: shown.into(), log: machine.reasons() }),
+    }
+}
+
+/// `pg_hba.conf` with SCRAM in the place of trust.
+fn require_passwords(text: String) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("# CAUTION")).map(|line| match line.strip_suffix("trust") {
+        Some(rule) if !rule.starts_with('#') => format!("{rule}scram-sha-256\n"),
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_trusted() {
+        let text = "# trust\nlocal all all     trust\nhost all all ::1/128 trust\n".to_owned();
+        assert_eq!(
+            require_passwords(text),
+            "# trust\nlocal all all     scram-sha-256\nhost all all ::1/128 scram-sha-256\n"
+        );
     }
 }

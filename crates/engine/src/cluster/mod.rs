@@ -6,7 +6,7 @@ mod inspect;
 mod lock;
 mod template;
 
-pub(crate) use configuration::append_defaults;
+pub(crate) use configuration::with_defaults;
 pub(crate) use initdb::run as run_initdb;
 pub(crate) use inspect::{State, inspect, is_unfinished, MARKER};
 pub(crate) use lock::Lock;

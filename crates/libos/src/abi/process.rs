@@ -234,7 +234,7 @@ pub(crate) unsafe extern "C-unwind" fn libos___assert_fail(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int {
     loop {
-        let found = call(|p| match p.system.reap(p.pid, pid)? {
+        let found = call(|p| match p.system.reap(p, pid)? {
             Some((child, ended)) => {
                 // SAFETY: C's contract: null or room for an int.
                 if let Some(status) = unsafe { status.as_mut() } {

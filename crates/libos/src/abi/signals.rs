@@ -1,6 +1,6 @@
 //! Signals: `kill`, dispositions, masks, `signalfd`, non-local jumps that keep the mask.
 
-use crate::current::{self, call, enter, set_errno};
+use crate::current::{self, blocking, call, enter, set_errno};
 use crate::fd::Object;
 use crate::signal::{self, COUNT, Disposition, bit, from_set, to_set};
 use libc::{c_int, c_uint, c_void, sigset_t};
@@ -138,21 +138,37 @@ pub(crate) unsafe extern "C-unwind" fn libos_sigwait(set: *const sigset_t, numbe
 fn pause_briefly() {
     let span = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
     // SAFETY: a system call.
-    unsafe { libc::nanosleep(&span, std::ptr::null_mut()) };
+    blocking(|| unsafe { libc::nanosleep(&span, std::ptr::null_mut()) });
+}
+
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn libos_pause() -> c_int {
+    let handled = &current::process().signals.handled;
+    let before = handled.get();
+    // A signal that nobody handles does not end it.
+    while handled.get() == before {
+        pause_briefly();
+    }
+    set_errno(libc::EINTR);
+    -1
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_sigsuspend(mask: *const sigset_t) -> c_int {
     let p = current::process();
-    let before = p.signals.mask();
+    let (before, handled) = (p.signals.mask(), p.signals.handled.get());
     // SAFETY: C's contract.
     p.signals.set_mask(unsafe { from_set(mask) });
-    while p.signals.deliverable() == 0 {
-        pause_briefly();
-    }
-    // SAFETY: nothing to drop in this frame.
+    // SAFETY: nothing to drop in this frame. A signal may also be handled while the thread sleeps.
     unsafe { signal::deliver(p) };
+    while p.signals.handled.get() == handled {
+        pause_briefly();
+        // SAFETY: as above.
+        unsafe { signal::deliver(p) };
+    }
     p.signals.set_mask(before);
+    // SAFETY: as above; what only the temporary mask blocked comes now.
+    unsafe { signal::deliver(p) };
     set_errno(libc::EINTR);
     -1
 }

@@ -79,7 +79,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_freopen(
             super::fds::libos_close(new);
         } else {
             super::fds::libos_close(fd);
-            enter(|p| p.local.files.borrow_mut().set_fd(file, new));
+            enter(|p| p.local.files.borrow().set_fd(file, new));
         }
         libc::clearerr(file);
     }
@@ -98,29 +98,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_fclose(file: *mut FILE) -> c_int {
 }
 
 pub(crate) fn flush_all() {
-    for file in enter(|p| Few::new(p.local.files.borrow().all())).iter() {
+    let mut last = null_mut();
+    while let Some(file) = enter(|p| p.local.files.borrow().next(last)) {
         // SAFETY: streams of the process; flushing may block, so it is outside of critical sections.
         unsafe { libc::fflush(file) };
-    }
-}
-
-/// A list that crosses `enter`, which lets nothing with a destructor through.
-#[derive(Clone, Copy)]
-struct Few {
-    files: [*mut FILE; 16],
-    count: usize,
-}
-
-impl Few {
-    fn new(list: Vec<*mut FILE>) -> Few {
-        let mut files = [null_mut(); 16];
-        let count = list.len().min(files.len());
-        files[..count].copy_from_slice(&list[..count]);
-        Few { files, count }
-    }
-
-    fn iter(self) -> impl Iterator<Item = *mut FILE> {
-        (0..self.count).map(move |i| self.files[i])
+        last = file;
     }
 }
 
@@ -187,13 +169,20 @@ pub(crate) unsafe extern "C-unwind" fn libos_putchar(character: c_int) -> c_int 
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_perror(prefix: *const c_char) {
-    let error = std::io::Error::last_os_error();
+    let error = current::errno();
     // SAFETY: C's contract: null or a string.
     let prefix = if prefix.is_null() { c"" } else { unsafe { CStr::from_ptr(prefix) } };
-    enter(|p| {
-        let text = format!("{}: {error}\n", prefix.to_string_lossy());
-        p.system.hooks.output(p.pid, crate::Stream::Error, text.as_bytes());
-    });
+    let mut line = [0u8; 1024];
+    let separator = if prefix.is_empty() { c"" } else { c": " };
+    // SAFETY: C strings, and a buffer of that size.
+    let length = unsafe {
+        let text = libc::strerror(error);
+        let (to, most) = (line.as_mut_ptr().cast(), line.len());
+        libc::snprintf(to, most, c"%s%s%s\n".as_ptr(), prefix.as_ptr(), separator.as_ptr(), text)
+    };
+    let length = (length.max(0) as usize).min(line.len() - 1);
+    // SAFETY: a buffer of that length.
+    unsafe { super::fds::libos_write(2, line.as_ptr().cast(), length) };
 }
 
 /// Messages to the system log become lines of the process's log. At most four arguments, integers or pointers, are taken.

@@ -197,6 +197,7 @@ table! {
         setitimer = libos_setitimer,
         getitimer = libos_getitimer,
         alarm = libos_alarm,
+        pause = libos_pause,
     ;
     sockets:
         socket = libos_socket,
@@ -243,7 +244,6 @@ table! {
         nanosleep = libos_nanosleep,
         usleep = libos_usleep,
         sleep = libos_sleep,
-        pause = libos_pause,
     ;
 }
 

@@ -1,7 +1,7 @@
 //! Calls that wait, and for which the process's state does not matter: they are here so that a signal can end the process
 //! while it waits (`current::blocking`).
 
-use crate::current::{blocking, set_errno};
+use crate::current::blocking;
 use libc::{c_int, c_uint, epoll_event, sem_t, timespec};
 
 #[unsafe(no_mangle)]
@@ -43,12 +43,4 @@ pub(crate) extern "C-unwind" fn libos_usleep(microseconds: c_uint) -> c_int {
 pub(crate) extern "C-unwind" fn libos_sleep(seconds: c_uint) -> c_uint {
     // SAFETY: a system call.
     blocking(|| unsafe { libc::sleep(seconds) })
-}
-
-#[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pause() -> c_int {
-    // SAFETY: a system call.
-    let result = blocking(|| unsafe { libc::pause() });
-    set_errno(libc::EINTR);
-    result
 }

@@ -62,6 +62,8 @@ pub(crate) struct Signals {
     pub(crate) critical: Cell<u32>,
     /// Whether the thread is in a system call that may block, with nothing of the C library in its hands; looked at as above.
     pub(crate) blocking: Cell<bool>,
+    /// How many handlers have been called.
+    pub(crate) handled: Cell<u32>,
     pub(crate) timer: Timer,
     pub(crate) retry: Retry,
     fault: Cell<Option<(i32, usize)>>,
@@ -82,6 +84,7 @@ impl Signals {
             dispositions: std::array::from_fn(|i| Cell::new(ignored(i).unwrap_or(Disposition::DEFAULT))),
             critical: Cell::new(0),
             blocking: Cell::new(false),
+            handled: Cell::new(0),
             timer: Timer::new(),
             retry: Retry::new(),
             fault: Cell::new(None),
@@ -188,6 +191,7 @@ pub(crate) unsafe fn deliver(p: &Process) {
                 }
             }
             handler => {
+                signals.handled.set(signals.handled.get().wrapping_add(1));
                 let before = signals.mask();
                 let own = if disposition.flags & libc::SA_NODEFER == 0 { bit(signal) } else { 0 };
                 signals.set_mask(before | disposition.mask | own);

@@ -97,7 +97,7 @@ impl HostDir {
 
     fn open_entry(&self, name: &[u8], follow: bool, flags: OFlags, mode: Mode) -> Attempt<OwnedFd> {
         debug_assert!(is_name(name) || name == b".");
-        let fd = match rustix::fs::openat(&self.fd, name, flags, mode) {
+        let fd = match rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, mode) {
             Ok(fd) => above_stdio(fd)?,
             Err(Errno::LOOP) if follow => return Err(Stop::Walk),
             // With O_DIRECTORY this, not ELOOP, is what a link gives.

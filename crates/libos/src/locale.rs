@@ -3,6 +3,7 @@
 //! Relies on: `uselocale` is per thread, and a process runs on one thread at a time.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::ptr::null_mut;
 
@@ -24,6 +25,8 @@ pub(crate) struct Locale {
     object: Cell<libc::locale_t>,
     names: RefCell<[CString; 6]>,
     all: RefCell<CString>,
+    /// Those that the program made by itself and has not freed.
+    made: RefCell<HashSet<usize>>,
 }
 
 impl Locale {
@@ -32,6 +35,7 @@ impl Locale {
             object: Cell::new(null_mut()),
             names: RefCell::new(std::array::from_fn(|_| c"C".to_owned())),
             all: RefCell::new(c"C".to_owned()),
+            made: RefCell::default(),
         }
     }
 
@@ -51,11 +55,40 @@ impl Locale {
     }
 
     pub(crate) fn reclaim(&self) {
+        for made in self.made.take() {
+            // SAFETY: the program that made it is gone.
+            unsafe { libc::freelocale(made as libc::locale_t) };
+        }
         let object = self.object.replace(null_mut());
         if !object.is_null() {
             // SAFETY: no thread uses it any more.
             unsafe { libc::freelocale(object) };
         }
+    }
+
+    /// `newlocale`.
+    ///
+    /// # Safety
+    /// As C's.
+    pub(crate) unsafe fn make(&self, mask: i32, name: *const libc::c_char, base: libc::locale_t) -> libc::locale_t {
+        // SAFETY: by the caller's promise.
+        let new = unsafe { libc::newlocale(mask, name, base) };
+        if !new.is_null() {
+            let mut made = self.made.borrow_mut();
+            made.remove(&(base as usize));
+            made.insert(new as usize);
+        }
+        new
+    }
+
+    /// `freelocale`.
+    ///
+    /// # Safety
+    /// As C's.
+    pub(crate) unsafe fn free(&self, locale: libc::locale_t) {
+        self.made.borrow_mut().remove(&(locale as usize));
+        // SAFETY: by the caller's promise.
+        unsafe { libc::freelocale(locale) };
     }
 
     pub(crate) fn base(&self) -> libc::locale_t {

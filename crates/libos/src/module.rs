@@ -23,7 +23,8 @@ struct Loaded {
 
 enum Code {
     BuiltIn(image::Module),
-    Stock(Mapping, #[allow(dead_code, reason = "keeps the host's libraries open")] HostResolver),
+    /// Boxed: its code runs while the list may grow.
+    Stock(Box<Mapping>, #[allow(dead_code, reason = "keeps the host's libraries open")] HostResolver),
 }
 
 /// What a module has to run before it is used.
@@ -58,10 +59,17 @@ impl Modules {
         found
     }
 
-    /// Runs the initialisers of a stock module.
-    ///
-    /// # Safety
-    /// Outside critical sections: the module's code runs.
+    /// How many modules there are.
+    pub(crate) fn count(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// Whether a stock module is at `address`.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        self.loaded.iter().any(|l| matches!(&l.code, Code::Stock(mapping, _) if mapping.addresses().contains(&address)))
+    }
+
+    /// The stock module of that index.
     pub(crate) fn stock(&self, index: usize) -> Option<&Mapping> {
         match &self.loaded.get(index)?.code {
             Code::Stock(mapping, _) => Some(mapping),
@@ -110,7 +118,7 @@ fn load(p: &Process, path: &[u8]) -> Result<Code, String> {
     // SAFETY: the host's libraries run their initialisers, as they would for any program that needs them.
     let host = unsafe { HostResolver::open(needed) }.map_err(|e| e.to_string())?;
     let mapping = object.map(&Names { p, host: &host }).map_err(|e| e.to_string())?;
-    Ok(Code::Stock(mapping, host))
+    Ok(Code::Stock(Box::new(mapping), host))
 }
 
 /// The C library and the loader are there already.

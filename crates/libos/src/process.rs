@@ -83,6 +83,7 @@ pub(crate) struct Local {
     pub(crate) shells: RefCell<crate::shell::Shells>,
     pub(crate) vfork: UnsafeCell<arch::VforkContext>,
     pub(crate) vfork_child: Cell<i32>,
+    pub(crate) vfork_mask: Cell<u64>,
     pub(crate) suspend: Cell<*const c_void>,
     pub(crate) console: RefCell<crate::console::Console>,
     exit: UnsafeCell<arch::Context>,
@@ -163,6 +164,7 @@ impl Process {
                 shells: RefCell::default(),
                 vfork: UnsafeCell::default(),
                 vfork_child: Cell::new(0),
+                vfork_mask: Cell::new(0),
                 suspend: Cell::new(std::ptr::null()),
                 console: RefCell::default(),
                 exit: UnsafeCell::default(),
@@ -255,6 +257,12 @@ impl Process {
         local.environment.reclaim();
         *local.heap.borrow_mut() = Heap::new();
         local.block.take();
+    }
+
+    /// Whether `pc` is in code of the program or of its modules. Usable in signal handlers outside critical sections.
+    pub(crate) fn is_own_code(&self, pc: usize) -> bool {
+        // SAFETY: the list changes only in critical sections of this thread.
+        self.program.is_text(pc) || unsafe { (*self.local.modules.as_ptr()).contains(pc) }
     }
 
     /// The address of the C library's variable `name` in the process, where the program uses it.

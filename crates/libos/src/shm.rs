@@ -128,12 +128,15 @@ impl Segments {
                 if flags & exclusive == exclusive {
                     return Err(Errno::EXIST);
                 }
+                if flags & libc::O_TRUNC != 0 {
+                    rustix::fs::ftruncate(object, 0)?;
+                }
                 return rustix::io::fcntl_dupfd_cloexec(object, 3);
             }
             if flags & libc::O_CREAT == 0 {
                 return Err(Errno::NOENT);
             }
-            let object = memfd_create(c"libos-shm", MemfdFlags::CLOEXEC)?;
+            let object = crate::fd::above_standard(memfd_create(c"libos-shm", MemfdFlags::CLOEXEC)?)?;
             let fd = rustix::io::fcntl_dupfd_cloexec(&object, 3)?;
             state.objects.insert(name.to_vec(), object);
             Ok(fd)

@@ -69,6 +69,7 @@ impl Listener {
     /// A new listener, and the descriptor by which its process sees it.
     pub(crate) fn new() -> Result<(Arc<Listener>, OwnedFd)> {
         let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE)?;
+        let ready = crate::fd::above_standard(ready)?;
         let own = rustix::io::fcntl_dupfd_cloexec(&ready, 3)?;
         Ok((Arc::new(Listener { waiting: Mutex::default(), ready }), own))
     }
@@ -82,17 +83,19 @@ impl Listener {
         if waiting.closed {
             return Err(Errno::CONNREFUSED);
         }
-        waiting.queue.push_back(connection);
-        drop(waiting);
+        // Under the lock, so that the count is that of the queue.
         rustix::io::write(&self.ready, &1u64.to_ne_bytes())?;
+        waiting.queue.push_back(connection);
         Ok(())
     }
 
     /// Takes the next connection; `EAGAIN` when none waits.
     pub(crate) fn accept(&self) -> Result<Connection> {
-        let mut count = [0; 8];
-        rustix::io::read(&self.ready, &mut count)?;
-        self.waiting().queue.pop_front().ok_or(Errno::AGAIN)
+        let mut waiting = self.waiting();
+        let connection = waiting.queue.pop_front().ok_or(Errno::AGAIN)?;
+        // Counted, so this does not block whatever the descriptor's mode is.
+        rustix::io::read(&self.ready, &mut [0; 8])?;
+        Ok(connection)
     }
 
     /// Connects: the caller's end of a new connection.

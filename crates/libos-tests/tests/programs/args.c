@@ -23,7 +23,7 @@ command_getopt(int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt(argc - 1, argv + 1, argv[1])) != -1)
 	{
-		say("%c %d", c, optind);
+		say("%c", c);
 		if (c == '?' || c == ':')
 			say(" bad %c", optopt);
 		else

@@ -15,7 +15,7 @@ static char copy[1 << 20];
 static void ready(void) { tell("ready"); }
 
 static int
-command_loop(int argc, char **argv)
+command_spin(int argc, char **argv)
 {
 	volatile unsigned turns = 0;
 
@@ -30,7 +30,11 @@ command_memory(int argc, char **argv)
 {
 	ready();
 	for (;;)
+	{
 		memcpy(copy, buffer, sizeof copy);
+		/* The compiler must think that somebody looks at it. */
+		__asm__ volatile("" : : "r" (copy) : "memory");
+	}
 }
 
 static int
@@ -243,14 +247,14 @@ command_blocked(int argc, char **argv)
 
 	sigfillset(&set);
 	sigprocmask(SIG_SETMASK, &set, NULL);
-	return command_loop(argc, argv);
+	return command_spin(argc, argv);
 }
 
 int
 main(int argc, char **argv)
 {
 	static const struct command commands[] = {
-		{"loop", command_loop}, {"memory", command_memory}, {"format", command_format}, {"sort", command_sort},
+		{"spin", command_spin}, {"memory", command_memory}, {"format", command_format}, {"sort", command_sort},
 		{"heap", command_heap}, {"system_calls", command_system_calls}, {"files", command_files},
 		{"read", command_read}, {"fgetc", command_fgetc}, {"write", command_write}, {"semaphore", command_semaphore},
 		{"epoll", command_epoll}, {"poll", command_poll}, {"select", command_select},

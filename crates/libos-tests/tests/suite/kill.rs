@@ -31,7 +31,7 @@ macro_rules! kill {
 }
 
 kill! {
-    r#loop memory format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
+    spin memory format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
     sigwait sigsuspend
 }
 
@@ -43,7 +43,7 @@ fn sigkill_cannot_be_blocked() {
 #[test]
 fn shutdown_ends_them_all() {
     let machine = Machine::new();
-    let all: Vec<_> = ["loop", "read", "semaphore", "accept", "memory", "epoll", "blocked", "wait"]
+    let all: Vec<_> = ["spin", "read", "semaphore", "accept", "memory", "epoll", "blocked", "wait"]
         .map(|command| machine.start("targets", &[command]))
         .into_iter()
         .collect();

@@ -74,13 +74,13 @@ pub(crate) unsafe extern "C-unwind" fn libos_setlocale(category: c_int, locale: 
 pub(crate) unsafe extern "C-unwind" fn libos_newlocale(mask: c_int, locale: *const c_char, base: locale_t) -> locale_t {
     // The C library holds a lock while it loads: no handler may jump out of it.
     // SAFETY: C's contract.
-    enter(|_| unsafe { libc::newlocale(mask, locale, base) })
+    enter(|p| unsafe { p.local.locale.make(mask, locale, base) })
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_freelocale(locale: locale_t) {
     // SAFETY: C's contract.
-    enter(|_| unsafe { libc::freelocale(locale) });
+    enter(|p| unsafe { p.local.locale.free(locale) });
 }
 
 #[unsafe(no_mangle)]

@@ -86,9 +86,12 @@ pub(crate) unsafe extern "C-unwind" fn libos_mmap(
     offset: libc::off_t,
 ) -> *mut c_void {
     let result = enter(|p| {
-        if fd >= crate::fd::VIRTUAL {
-            return Err(libc::ENODEV);
-        }
+        let fd = match super::fds::raw(fd) {
+            Some(fd) => fd,
+            None if flags & libc::MAP_ANONYMOUS != 0 => -1,
+            None if fd < 0 => return Err(libc::EBADF),
+            None => return Err(libc::ENODEV),
+        };
         // SAFETY: C's contract.
         let at = unsafe { libc::mmap(address, length, protection, flags, fd, offset) };
         if at == libc::MAP_FAILED {
@@ -106,9 +109,12 @@ pub(crate) unsafe extern "C-unwind" fn libos_mmap(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_munmap(address: *mut c_void, length: size_t) -> c_int {
     enter(|p| {
-        p.local.maps.borrow_mut().remove(address, length);
         // SAFETY: C's contract.
-        unsafe { libc::munmap(address, length) }
+        let result = unsafe { libc::munmap(address, length) };
+        if result == 0 {
+            p.local.maps.borrow_mut().remove(address, length);
+        }
+        result
     })
 }
 

@@ -3,6 +3,8 @@
 use super::bytes;
 use crate::current::{self, call, enter};
 use crate::module::{self, Initialise};
+use crate::process::Process;
+use elf_loader::Mapping;
 use libc::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 
@@ -22,15 +24,29 @@ pub(crate) unsafe extern "C-unwind" fn libos_dlopen(path: *const c_char, _flags:
             Initialise::Hooks(hooks) => hooks.iter().flatten().for_each(|hook| hook()),
             Initialise::Stock(index) => {
                 let p = current::process();
-                let modules = p.local.modules.as_ptr();
-                if let Some(mapping) = (*modules).stock(index) {
-                    // A module whose memory cannot be protected is used all the same: it was mapped and bound.
-                    let _ = mapping.run_initialisers(0, std::ptr::null(), std::ptr::null());
+                if let Some(mapping) = (*p.local.modules.as_ptr()).stock(index) {
+                    let mapping: *const Mapping = mapping;
+                    // The list may grow meanwhile, but the mapping stays. A module whose memory cannot be protected is used all the same: it was mapped and bound.
+                    let _ = (*mapping).run_initialisers(0, std::ptr::null(), std::ptr::null());
                 }
             }
         }
     }
     handle as *mut c_void
+}
+
+/// Runs what the stock modules have for the end of the process, the last one's first.
+pub(crate) fn finish(p: &Process) {
+    let count = p.local.modules.borrow().count();
+    for index in (0..count).rev() {
+        // SAFETY: the modules' own code, outside of critical sections; modules stay until the process has ended.
+        unsafe {
+            if let Some(mapping) = (*p.local.modules.as_ptr()).stock(index) {
+                let mapping: *const Mapping = mapping;
+                (*mapping).run_finalisers();
+            }
+        }
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -95,11 +95,29 @@ unsafe fn next_option(argc: c_int, argv: *const *mut c_char, options: &[u8]) -> 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_getopt(
     argc: c_int,
-    argv: *const *mut c_char,
+    argv: *mut *mut c_char,
     options: *const c_char,
 ) -> c_int {
     // SAFETY: C's contract.
-    unsafe { next_option(argc, argv, bytes(options)) }
+    unsafe {
+        let options = in_order(argc, argv, bytes(options), std::ptr::null());
+        next_option(argc, argv, options)
+    }
+}
+
+/// Brings the next option to the front, unless `options` or the environment want the order as it is, or a word is not used up
+/// yet. Returns the option letters.
+///
+/// # Safety
+/// As `getopt_long`.
+unsafe fn in_order<'a>(argc: c_int, argv: *mut *mut c_char, options: &'a [u8], long: *const LongOption) -> &'a [u8] {
+    let p = current::process();
+    let plain = options.strip_prefix(b"+").or_else(|| options.strip_prefix(b"-")).unwrap_or(options);
+    if p.local.getopt.get() == 0 && plain.len() == options.len() && crate::env::get(p, b"POSIXLY_CORRECT").is_none() {
+        // SAFETY: by the caller's promise.
+        unsafe { reorder(argc, argv, plain, long) };
+    }
+    plain
 }
 
 /// glibc's `struct option`.
@@ -122,11 +140,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_getopt_long(
     let (mut i, mut a) = (1, null_mut());
     // SAFETY: C's contract; the process's variables.
     unsafe {
-        let options = bytes(options);
-        let plain = options.strip_prefix(b"+").or_else(|| options.strip_prefix(b"-")).unwrap_or(options);
-        if current::process().local.getopt.get() == 0 && plain.len() == options.len() {
-            reorder(argc, argv, plain, long);
-        }
+        let plain = in_order(argc, argv, bytes(options), long);
         let index = &mut *datum::<c_int>("optind", &raw mut i);
         let argument = &mut *datum::<*mut c_char>("optarg", &raw mut a);
         if *index == 0 {
@@ -177,8 +191,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_getopt_long(
 /// Finds a long option by its name or an unambiguous beginning of it.
 ///
 /// # Safety
-/// `long` ends with a null name.
+/// `long` is null or ends with a null name.
 unsafe fn find_long<'a>(long: *const LongOption, name: &[u8]) -> Option<(usize, &'a LongOption)> {
+    if long.is_null() {
+        return None;
+    }
     let mut beginnings = Vec::new();
     for i in 0.. {
         // SAFETY: by the caller's promise.

@@ -4,7 +4,7 @@ use super::bytes;
 use crate::arch;
 use crate::current::{self, call, enter, set_errno};
 use crate::process::{AtExit, Birth, Process, Status, terminate};
-use crate::signal::Signals;
+use crate::signal::{self, Signals};
 use crate::env;
 use libc::{c_char, c_int, c_long, c_void};
 use rustix::io::Errno;
@@ -13,8 +13,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// First half of `libos_vfork`: where the registers go. The child's pid is reserved here.
+///
+/// In the child's half no signal is delivered: a handler would find itself in a process that it does not know.
 pub(crate) extern "C-unwind" fn vfork_begin() -> *mut arch::VforkContext {
     enter(|p| {
+        p.local.vfork_mask.set(p.signals.mask());
+        p.signals.set_mask(u64::MAX);
         p.local.vfork_child.set(p.system.reserve_pid());
         p.local.vfork.get()
     })
@@ -26,8 +30,12 @@ pub(crate) extern "C-unwind" fn vfork_begin() -> *mut arch::VforkContext {
 /// The process is between `libos_vfork` and its second return.
 unsafe fn back_to_parent(p: &Process, pid: i32) -> ! {
     p.local.vfork_child.set(0);
+    p.signals.set_mask(p.local.vfork_mask.get());
     // SAFETY: by the caller's promise; the frames in between are the program's.
-    unsafe { arch::vfork_return(p.local.vfork.get(), pid) }
+    unsafe {
+        signal::deliver(p);
+        arch::vfork_return(p.local.vfork.get(), pid)
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -183,6 +191,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_exit(code: c_int) -> ! {
         // SAFETY: the program's own.
         unsafe { hook() };
     }
+    super::modules::finish(p);
     super::streams::flush_all();
     // SAFETY: see `libos__exit`.
     unsafe { libos__exit(code) }

@@ -1,6 +1,7 @@
 //! Sockets: made and connected where the policy allows, or inside the system.
 
-use crate::current::{call, enter, set_errno};
+use super::fds::raw;
+use crate::current::{self, blocking, call, enter, set_errno};
 use crate::fd::{Object, own};
 use crate::process::Process;
 use crate::socket::{Listener, become_other, unnamed};
@@ -8,6 +9,7 @@ use libc::{c_char, c_int, sockaddr, socklen_t};
 use rustix::io::{Errno, Result};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 #[unsafe(no_mangle)]
@@ -63,18 +65,17 @@ unsafe fn unix_path<'a>(address: *const sockaddr, length: socklen_t) -> Option<&
     }
 }
 
-/// The address by which the kernel finds a path of the host.
-fn host_address(p: &Process, path: &[u8]) -> Result<(libc::sockaddr_un, socklen_t)> {
-    let found = p.system.namespace.host_path(&p.local.cwd.borrow(), path)?.ok_or(Errno::ACCESS)?;
-    let host = found.as_os_str().as_bytes();
+/// The address of a Unix socket at a path of the host.
+fn address_of(path: &Path) -> Result<libc::sockaddr_un> {
+    let bytes = path.as_os_str().as_bytes();
     let mut address = unnamed();
-    if host.len() >= address.sun_path.len() {
+    if bytes.len() >= address.sun_path.len() {
         return Err(Errno::NAMETOOLONG);
     }
-    for (to, from) in address.sun_path.iter_mut().zip(host) {
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
         *to = *from as c_char;
     }
-    Ok((address, size_of::<libc::sockaddr_un>() as socklen_t))
+    Ok(address)
 }
 
 fn kernel(result: c_int) -> Result<c_int> {
@@ -83,6 +84,10 @@ fn kernel(result: c_int) -> Result<c_int> {
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    let Some(fd) = raw(fd) else {
+        set_errno(libc::ENOTSOCK);
+        return -1;
+    };
     // SAFETY: C's contract.
     let path = unsafe { unix_path(address, length) };
     call(|p| {
@@ -96,13 +101,18 @@ pub(crate) unsafe extern "C-unwind" fn libos_bind(fd: c_int, address: *const soc
             }
         };
         let cwd = p.local.cwd.borrow().clone();
-        if p.system.namespace.host_path(&cwd, path)?.is_some() {
-            let (host, length) = host_address(p, path)?;
+        let mode = 0o777 & !p.local.umask.get();
+        if let Some(entry) = p.system.namespace.host_entry(&cwd, path)? {
+            if entry.access != vfs::Access::ReadWrite {
+                return Err(Errno::ROFS);
+            }
+            let host = address_of(&entry.short_path())?;
             // SAFETY: a valid address.
-            return kernel(unsafe { libc::bind(fd, (&raw const host).cast(), length) });
+            kernel(unsafe { libc::bind(fd, (&raw const host).cast(), size_of_val(&host) as socklen_t) })?;
+            // The kernel has applied the host's umask.
+            return p.system.namespace.chmod(&cwd, path, mode).map(|()| 0);
         }
         let (listener, ready) = Listener::new()?;
-        let mode = 0o777 & !p.local.umask.get();
         let node = vfs::Special { kind: vfs::SpecialKind::Socket, object: listener.clone() };
         p.system.namespace.bind_special(&cwd, path, node, mode)?;
         become_other(fd, &ready)?;
@@ -135,11 +145,44 @@ pub(crate) unsafe extern "C-unwind" fn libos_accept(
     address: *mut sockaddr,
     length: *mut socklen_t,
 ) -> c_int {
-    let waiting = enter(|p| listener(p, fd).is_some());
-    if waiting {
-        return call(|p| {
+    if enter(|p| listener(p, fd).is_some()) {
+        // SAFETY: C's contract.
+        return unsafe { accept_own(fd, address, length) };
+    }
+    let Some(raw) = raw(fd) else {
+        set_errno(libc::ENOTSOCK);
+        return -1;
+    };
+    // The call may block: outside of a critical section.
+    // SAFETY: C's contract.
+    let accepted = blocking(|| unsafe { libc::accept4(raw, address, length, libc::SOCK_CLOEXEC) });
+    if accepted < 0 {
+        return -1;
+    }
+    call(|p| {
+        // SAFETY: a fresh descriptor.
+        let accepted = unsafe { own(accepted) }?;
+        p.system.sockets.mark(accepted.as_raw_fd(), false);
+        Ok(p.local.fds.borrow_mut().insert(Object::kernel(accepted), false))
+    })
+}
+
+/// `accept` on a listener of ours.
+///
+/// # Safety
+/// As `accept`.
+unsafe fn accept_own(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    const NOTHING_YET: c_int = c_int::MIN;
+    loop {
+        let accepted = call(|p| {
             let listener = listener(p, fd).ok_or(Errno::BADF)?;
-            let connection = listener.accept()?;
+            let connection = match listener.accept() {
+                // SAFETY: a system call on a descriptor of this process.
+                Err(Errno::AGAIN) if unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_NONBLOCK == 0 => {
+                    return Ok(NOTHING_YET);
+                }
+                other => other?,
+            };
             let internal = connection.internal;
             if !address.is_null() && !length.is_null() {
                 // SAFETY: C's contract: room for `*length` bytes.
@@ -153,23 +196,21 @@ pub(crate) unsafe extern "C-unwind" fn libos_accept(
             p.system.sockets.mark(connection.socket.as_raw_fd(), internal);
             Ok(p.local.fds.borrow_mut().insert(Object::kernel(connection.socket), false))
         });
+        if accepted != NOTHING_YET {
+            return accepted;
+        }
+        let mut ready = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: a valid structure. Interrupted or not, the queue is looked at again.
+        blocking(|| unsafe { libc::poll(&mut ready, 1, -1) });
     }
-    // The call may block: outside of a critical section.
-    // SAFETY: C's contract.
-    let accepted = unsafe { libc::accept4(fd, address, length, libc::SOCK_CLOEXEC) };
-    if accepted < 0 {
-        return -1;
-    }
-    call(|p| {
-        // SAFETY: a fresh descriptor.
-        let accepted = unsafe { own(accepted) }?;
-        p.system.sockets.mark(accepted.as_raw_fd(), false);
-        Ok(p.local.fds.borrow_mut().insert(Object::kernel(accepted), false))
-    })
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    let Some(fd) = raw(fd) else {
+        set_errno(libc::ENOTSOCK);
+        return -1;
+    };
     // SAFETY: C's contract.
     let path = unsafe { unix_path(address, length) };
     let Some(path) = path else {
@@ -180,24 +221,35 @@ pub(crate) unsafe extern "C-unwind" fn libos_connect(fd: c_int, address: *const 
             return -1;
         }
         // SAFETY: C's contract.
-        return unsafe { libc::connect(fd, address, length) };
+        return blocking(|| unsafe { libc::connect(fd, address, length) });
     };
-    call(|p| {
-        let cwd = p.local.cwd.borrow().clone();
-        if let Ok(Some(node)) = p.system.namespace.special(&cwd, path) {
+    const CONNECTED: c_int = c_int::MAX;
+    let place = call(|p| {
+        let (cwd, tree) = (p.local.cwd.borrow(), &p.system.namespace);
+        if let Ok(Some(node)) = tree.special(&cwd, path) {
             let listener = node.object.downcast::<Listener>().map_err(|_| Errno::CONNREFUSED)?;
-            let socket = listener.connect()?;
-            become_other(fd, &socket)?;
-            return Ok(0);
+            become_other(fd, &listener.connect()?)?;
+            return Ok(CONNECTED);
         }
-        let (host, length) = match host_address(p, path) {
-            Ok(address) => address,
-            Err(_) if p.system.namespace.stat(&cwd, path).is_err() => return Err(Errno::NOENT),
-            Err(e) => return Err(e),
-        };
-        // SAFETY: a valid address.
-        kernel(unsafe { libc::connect(fd, (&raw const host).cast(), length) })
-    })
+        match tree.open(&cwd, path, libc::O_PATH | libc::O_CLOEXEC, 0)? {
+            vfs::File::Kernel(place) => Ok(p.local.fds.borrow_mut().insert(Object::kernel(place), true)),
+            _ => Err(Errno::CONNREFUSED),
+        }
+    });
+    if place < 0 || place == CONNECTED {
+        return place.min(0);
+    }
+    // A path that was looked up already cannot be changed under us. The call may block: outside of a critical section.
+    let mut host = unnamed();
+    // SAFETY: the buffer has that size, and the address is valid.
+    let connected = unsafe {
+        libc::snprintf(host.sun_path.as_mut_ptr(), host.sun_path.len(), c"/proc/self/fd/%d".as_ptr(), place);
+        blocking(|| libc::connect(fd, (&raw const host).cast(), size_of_val(&host) as socklen_t))
+    };
+    let error = current::errno();
+    super::fds::libos_close(place);
+    set_errno(error);
+    connected
 }
 
 /// Whether a socket is a connection of the host process with itself. For glue.

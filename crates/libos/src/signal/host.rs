@@ -4,6 +4,7 @@
 //! once and stays; no other disposition of the host is touched, but those of synchronous faults (see `fault`).
 
 use super::{deliver, fatal_pending, fault, timer};
+use crate::process::{Status, terminate};
 use crate::{arch, current};
 use std::ffi::{c_int, c_void};
 use std::mem::zeroed;
@@ -77,8 +78,11 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     }
     let blocking = p.signals.blocking.get();
     // SAFETY: the kernel's context.
-    if fatal_pending(p) && !blocking && !p.program.is_text(unsafe { arch::interrupted_pc(context) }) {
-        // The C library may hold a lock: end the process at an instruction of its own, a little later.
+    if fatal_pending(p) && !blocking && !p.is_own_code(unsafe { arch::interrupted_pc(context) }) {
+        // The C library may hold a lock: end the process where it returns to its own code, and look again a little
+        // later, should what looks like that place not be it.
+        // SAFETY: the kernel's context, on the stack below `run`.
+        unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word), end_now) };
         p.signals.retry.arm();
         return;
     }
@@ -89,4 +93,15 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     unsafe { deliver(p) };
     p.signals.blocking.set(blocking);
     current::set_errno(errno);
+}
+
+/// Where a diverted return leads to.
+extern "C-unwind" fn end_now() -> ! {
+    let p = current::process();
+    // SAFETY: the process has returned to its own code, which has nothing to drop.
+    unsafe {
+        deliver(p);
+        // Only if what was to end the process was taken back meanwhile, which the caller cannot do.
+        terminate(p, Status::Signaled(libc::SIGKILL))
+    }
 }

@@ -49,7 +49,8 @@ fn main() {
     let pass = pass(&manifest, &out);
     let bitcode = |source: &Path| out.join(stem(source)).with_extension("bc");
     let program = |name: &str, source: &Path| {
-        let objects: Vec<_> = std::iter::once(source).chain(support.iter().map(PathBuf::as_path)).map(bitcode).collect();
+        let objects: Vec<_> =
+            std::iter::once(source).chain(support.iter().map(PathBuf::as_path)).map(bitcode).collect();
         json!({ "name": name, "objects": objects })
     };
     let built_in: Vec<_> =
@@ -84,8 +85,7 @@ fn main() {
 
 /// Rust source: the descriptors that the pass emits, by name.
 fn table(names: &[String]) -> String {
-    let statics: String =
-        names.iter().map(|name| format!("        static privatized_program_{name}: u8;\n")).collect();
+    let statics: String = names.iter().map(|name| format!("        static privatized_program_{name}: u8;\n")).collect();
     let entries: String =
         names.iter().map(|name| format!("    (\"{name}\", &raw const privatized_program_{name}),\n")).collect();
     format!(

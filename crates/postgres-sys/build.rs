@@ -40,8 +40,7 @@ fn find(out: &Path, target: &str) -> Result<Prepared> {
     if let Some(path) = named(PREBUILT) {
         let path = PathBuf::from(path);
         println!("cargo::rerun-if-changed={}", path.display());
-        return Prepared::open_or_unpack(&path, &out.join("prebuilt"))
-            .with_context(|| format!("{PREBUILT} is set"));
+        return Prepared::open_or_unpack(&path, &out.join("prebuilt")).with_context(|| format!("{PREBUILT} is set"));
     }
     let workspace = Workspace::compiled_from();
     for input in key::inputs(&workspace) {
@@ -56,10 +55,7 @@ fn find(out: &Path, target: &str) -> Result<Prepared> {
         Some(prepared) => prepared,
         None => build(&workspace, &cache, out, target)?,
     };
-    println!(
-        "cargo::rerun-if-changed={}",
-        cache.folder("sources").display()
-    );
+    println!("cargo::rerun-if-changed={}", cache.folder("sources").display());
     Ok(prepared)
 }
 
@@ -73,8 +69,7 @@ fn cached(workspace: &Workspace, cache: &Cache, target: &str) -> Result<Option<P
         return Ok(None);
     };
     let template = key::template(workspace, &key)?;
-    let complete =
-        template.is_none() || prepared.template().ok().map(|found| found.key) == template;
+    let complete = template.is_none() || prepared.template().ok().map(|found| found.key) == template;
     Ok(complete.then_some(prepared))
 }
 
@@ -84,47 +79,25 @@ fn build(workspace: &Workspace, cache: &Cache, out: &Path, target: &str) -> Resu
     let mut command = Command::new(variable("CARGO")?);
     environment::clean(&mut command);
     command.current_dir(&workspace.root);
-    command
-        .args(["run", "--release", "--package", "xtask", "--target-dir"])
-        .arg(cache.folder("cargo"));
-    command
-        .args([
-            "--",
-            "build",
-            "--no-install",
-            "--target",
-            target,
-            "--result-file",
-        ])
-        .arg(&result);
+    command.args(["run", "--release", "--package", "xtask", "--target-dir"]).arg(cache.folder("cargo"));
+    command.args(["--", "build", "--no-install", "--target", target, "--result-file"]).arg(&result);
     // cargo shows a build script's errors when it fails, and takes its output for directives
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .context("cannot start cargo")?;
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().context("cannot start cargo")?;
     if !status.success() {
         bail!(
             "PostgreSQL could not be built; the reason is above. To see it work, run\n\n    cargo xtask build\n\n\
              or, without LLVM, name a prepared build from another machine in {PREBUILT}"
         );
     }
-    let folder = std::fs::read_to_string(&result)
-        .context("cannot read what `cargo xtask build` has made")?;
+    let folder = std::fs::read_to_string(&result).context("cannot read what `cargo xtask build` has made")?;
     Prepared::open(Path::new(&folder))
 }
 
 fn link(prepared: &Prepared) -> Result<()> {
-    let folder = if named(DEBUG).is_some_and(|value| value != "0") {
-        prepared.debug_folder()
-    } else {
-        prepared.folder.clone()
-    };
+    let folder =
+        if named(DEBUG).is_some_and(|value| value != "0") { prepared.debug_folder() } else { prepared.folder.clone() };
     if !folder.join(format!("lib{LIBRARY}.a")).exists() {
-        bail!(
-            "{DEBUG} is set, but the prepared build in {} has no debug information",
-            prepared.folder.display()
-        );
+        bail!("{DEBUG} is set, but the prepared build in {} has no debug information", prepared.folder.display());
     }
     println!("cargo::rustc-link-search=native={}", folder.display());
     println!("cargo::rustc-link-lib=static={LIBRARY}");
@@ -133,24 +106,12 @@ fn link(prepared: &Prepared) -> Result<()> {
     }
     let template = prepared.template_bundle();
     println!("cargo::metadata=folder={}", prepared.folder.display());
-    println!(
-        "cargo::metadata=manifest={}",
-        prepared.folder.join(MANIFEST).display()
-    );
-    println!(
-        "cargo::metadata=share_bundle={}",
-        prepared.share_bundle().display()
-    );
-    println!(
-        "cargo::rerun-if-changed={}",
-        prepared.folder.join(MANIFEST).display()
-    );
+    println!("cargo::metadata=manifest={}", prepared.folder.join(MANIFEST).display());
+    println!("cargo::metadata=share_bundle={}", prepared.share_bundle().display());
+    println!("cargo::rerun-if-changed={}", prepared.folder.join(MANIFEST).display());
     if let Some(template) = template {
         println!("cargo::metadata=template_bundle={}", template.display());
-        println!(
-            "cargo::rerun-if-changed={}",
-            prepared.folder.join(TEMPLATE).display()
-        );
+        println!("cargo::rerun-if-changed={}", prepared.folder.join(TEMPLATE).display());
     }
     Ok(())
 }
@@ -160,22 +121,10 @@ fn generate(prepared: &Prepared, path: &Path) -> Result<()> {
     let manifest = &prepared.manifest;
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string");
-    line(format!(
-        "pub(crate) static VERSION: &str = {:?};",
-        manifest.postgres_version
-    ));
-    line(format!(
-        "pub(crate) static PROGRAMS: &[&str] = &{:?};",
-        manifest.programs
-    ));
-    line(format!(
-        "pub(crate) static MODULES: &[&str] = &{:?};",
-        manifest.modules
-    ));
-    line(format!(
-        "pub(crate) static SHARE: &[u8] = include_bytes!({:?});",
-        prepared.share_bundle()
-    ));
+    line(format!("pub(crate) static VERSION: &str = {:?};", manifest.postgres_version));
+    line(format!("pub(crate) static PROGRAMS: &[&str] = &{:?};", manifest.programs));
+    line(format!("pub(crate) static MODULES: &[&str] = &{:?};", manifest.modules));
+    line(format!("pub(crate) static SHARE: &[u8] = include_bytes!({:?});", prepared.share_bundle()));
     line(match prepared.template_bundle() {
         Some(path) => {
             format!("pub(crate) static TEMPLATE: Option<&[u8]> = Some(include_bytes!({path:?}));")
@@ -191,10 +140,7 @@ fn generate(prepared: &Prepared, path: &Path) -> Result<()> {
         ));
     }
     line("}".into());
-    line(
-        "pub(crate) fn program(name: &str) -> Option<&'static crate::Opaque> {\n    match name {"
-            .into(),
-    );
+    line("pub(crate) fn program(name: &str) -> Option<&'static crate::Opaque> {\n    match name {".into());
     for (number, name) in manifest.programs.iter().enumerate() {
         line(format!("        {name:?} => Some(&PROGRAM_{number}),"));
     }

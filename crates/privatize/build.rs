@@ -20,11 +20,7 @@ fn main() {
             )
         });
     let mut build = cc::Build::new();
-    build
-        .cpp(true)
-        .file("shim/shim.cpp")
-        .warnings(false)
-        .opt_level(1);
+    build.cpp(true).file("shim/shim.cpp").warnings(false).opt_level(1);
     for flag in flags.split_whitespace() {
         build.flag(flag);
     }

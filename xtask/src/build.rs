@@ -38,12 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         template: !arguments.no_template,
         template_again: arguments.remake_template,
     };
-    let prepared = pipeline::build(
-        &request,
-        &Workspace::compiled_from(),
-        &Cache::from_environment()?,
-        &progress,
-    )?;
+    let prepared = pipeline::build(&request, &Workspace::compiled_from(), &Cache::from_environment()?, &progress)?;
     if let Some(path) = &arguments.result_file {
         std::fs::write(path, prepared.folder.as_os_str().as_encoded_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -53,28 +48,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The prepared build for this machine, without installing anything.
 pub(crate) fn for_this_machine() -> Result<Prepared> {
-    let request = Request {
-        target: version::host_target(),
-        may_install: false,
-        template: true,
-        template_again: false,
-    };
-    pipeline::build(
-        &request,
-        &Workspace::compiled_from(),
-        &Cache::from_environment()?,
-        &Progress::new(),
-    )
+    let request = Request { target: version::host_target(), may_install: false, template: true, template_again: false };
+    pipeline::build(&request, &Workspace::compiled_from(), &Cache::from_environment()?, &Progress::new())
 }
 
 fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
     let manifest = &prepared.manifest;
-    println!(
-        "PostgreSQL {} for {} in {}",
-        manifest.postgres_version,
-        manifest.target,
-        prepared.folder.display()
-    );
+    println!("PostgreSQL {} for {} in {}", manifest.postgres_version, manifest.target, prepared.folder.display());
     println!(
         "{} programs ({}), {} modules",
         manifest.programs.len(),
@@ -84,11 +64,7 @@ fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
     let mut files = vec![prepared.library(), prepared.share_bundle()];
     files.extend(prepared.template_bundle());
     for path in files {
-        println!(
-            "{:>10.1} MB  {}",
-            megabytes(&path)?,
-            path.file_name().unwrap_or_default().display()
-        );
+        println!("{:>10.1} MB  {}", megabytes(&path)?, path.file_name().unwrap_or_default().display());
     }
     let steps = progress.finished();
     for (name, duration) in &steps {
@@ -102,8 +78,6 @@ fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
 
 /// A file's size in megabytes.
 pub(crate) fn megabytes(path: &Path) -> Result<f64> {
-    let size = std::fs::metadata(path)
-        .with_context(|| format!("cannot read {}", path.display()))?
-        .len();
+    let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
     Ok(size as f64 / 1e6)
 }

@@ -21,10 +21,6 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let prepared = build::for_this_machine()?;
     prepared.archive(&arguments.output, arguments.level)?;
-    println!(
-        "{} ({:.1} MB)",
-        arguments.output.display(),
-        build::megabytes(&arguments.output)?
-    );
+    println!("{} ({:.1} MB)", arguments.output.display(), build::megabytes(&arguments.output)?);
     Ok(())
 }

@@ -11,15 +11,7 @@ use crate::build;
 
 /// The crates whose tests need no PostgreSQL, lowest layer first: what breaks there breaks
 /// everything.
-const LOW: [&str; 7] = [
-    "bundle",
-    "vfs",
-    "privatize",
-    "libos",
-    "elf-loader",
-    "postgres-build",
-    "xtask",
-];
+const LOW: [&str; 7] = ["bundle", "vfs", "privatize", "libos", "elf-loader", "postgres-build", "xtask"];
 
 /// What to run.
 #[derive(clap::Args)]
@@ -50,32 +42,15 @@ struct Outcome {
 /// Runs all steps, also after one has failed, and says how each ended.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = Workspace::compiled_from();
-    let low: Vec<&str> = LOW
-        .into_iter()
-        .filter(|name| is_member(&workspace, name))
-        .collect();
+    let low: Vec<&str> = LOW.into_iter().filter(|name| is_member(&workspace, name)).collect();
     let mut steps = vec![
         Step::new("format", "fmt --all --check", false),
-        Step::new(
-            "clippy",
-            "clippy --workspace --all-targets -- -D warnings",
-            true,
-        ),
+        Step::new("clippy", "clippy --workspace --all-targets -- -D warnings", true),
     ];
-    steps.extend(
-        low.iter()
-            .map(|name| Step::new(&format!("test {name}"), &format!("test -p {name}"), false)),
-    );
-    let excluded: String = low
-        .iter()
-        .map(|name| format!(" --exclude {name}"))
-        .collect();
+    steps.extend(low.iter().map(|name| Step::new(&format!("test {name}"), &format!("test -p {name}"), false)));
+    let excluded: String = low.iter().map(|name| format!(" --exclude {name}")).collect();
     let others = format!("test --workspace{excluded}");
-    steps.push(Step::new(
-        "test the crates that need PostgreSQL",
-        &others,
-        true,
-    ));
+    steps.push(Step::new("test the crates that need PostgreSQL", &others, true));
     if let Some(only) = &arguments.only {
         steps.retain(|step| step.name.contains(only.as_str()));
         if steps.is_empty() {
@@ -91,11 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for step in steps {
         println!("\n== {}", step.name);
         outcomes.push(step.run(&workspace));
-        if arguments.fail_fast
-            && outcomes
-                .last()
-                .is_some_and(|outcome| outcome.error.is_some())
-        {
+        if arguments.fail_fast && outcomes.last().is_some_and(|outcome| outcome.error.is_some()) {
             break;
         }
     }
@@ -105,11 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 impl Step {
     fn new(name: &str, arguments: &str, needs_postgres: bool) -> Self {
         let arguments = arguments.split_whitespace().map(str::to_owned).collect();
-        Self {
-            name: name.into(),
-            arguments,
-            needs_postgres,
-        }
+        Self { name: name.into(), arguments, needs_postgres }
     }
 
     fn run(self, workspace: &Workspace) -> Outcome {
@@ -125,37 +92,20 @@ impl Step {
             }
         });
         let error = result.err().map(|error| error.to_string());
-        Outcome {
-            step: self.name,
-            passed,
-            failed,
-            error,
-            seconds: start.elapsed().as_secs_f64(),
-        }
+        Outcome { step: self.name, passed, failed, error, seconds: start.elapsed().as_secs_f64() }
     }
 }
 
 /// Reads `test result: ok. 11 passed; 0 failed; ...`.
 fn counts(line: &str) -> Option<(u64, u64)> {
     let (_, result) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let number = |what: &str| {
-        result
-            .split("; ")
-            .find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
-    };
+    let number = |what: &str| result.split("; ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok());
     Some((number("passed")?, number("failed")?))
 }
 
 fn summary(outcomes: &[Outcome]) -> Result<()> {
     println!("\n== summary");
-    for Outcome {
-        step,
-        passed,
-        failed,
-        error,
-        seconds,
-    } in outcomes
-    {
+    for Outcome { step, passed, failed, error, seconds } in outcomes {
         let result = if error.is_some() { "FAILED" } else { "ok" };
         let tests = match (passed, failed) {
             (0, 0) => String::new(),
@@ -164,10 +114,7 @@ fn summary(outcomes: &[Outcome]) -> Result<()> {
         };
         println!("{result:<7}{step:<40}{seconds:>7.1} s  {tests}");
     }
-    let failed = outcomes
-        .iter()
-        .filter(|outcome| outcome.error.is_some())
-        .count();
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some()).count();
     if failed > 0 {
         bail!("{failed} of {} steps failed", outcomes.len());
     }
@@ -176,13 +123,7 @@ fn summary(outcomes: &[Outcome]) -> Result<()> {
 }
 
 fn is_member(workspace: &Workspace, name: &str) -> bool {
-    name == "xtask"
-        || workspace
-            .root
-            .join("crates")
-            .join(name)
-            .join("Cargo.toml")
-            .exists()
+    name == "xtask" || workspace.root.join("crates").join(name).join("Cargo.toml").exists()
 }
 
 #[cfg(test)]
@@ -193,10 +134,7 @@ mod tests {
     fn reads_results() {
         let line = "test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.25s";
         assert_eq!(counts(line), Some((10, 2)));
-        assert_eq!(
-            counts("test result: ok. 3 passed; 0 failed; 0 ignored"),
-            Some((3, 0))
-        );
+        assert_eq!(counts("test result: ok. 3 passed; 0 failed; 0 ignored"), Some((3, 0)));
         assert_eq!(counts("test result_parser ... ok"), None);
     }
 
@@ -210,11 +148,6 @@ mod tests {
             seconds: 0.0,
         };
         assert!(summary(&[outcome(None)]).is_ok());
-        assert!(
-            summary(&[outcome(None), outcome(Some("y"))])
-                .unwrap_err()
-                .to_string()
-                .contains("1 of 2")
-        );
+        assert!(summary(&[outcome(None), outcome(Some("y"))]).unwrap_err().to_string().contains("1 of 2"));
     }
 }

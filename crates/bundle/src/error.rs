@@ -9,9 +9,7 @@ pub enum Error {
         found: Vec<u8>,
     },
     /// The bundle was written by a later version of this crate.
-    #[error(
-        "the bundle has format version {found}, this program reads version {expected}: rebuild one of the two"
-    )]
+    #[error("the bundle has format version {found}, this program reads version {expected}: rebuild one of the two")]
     Version {
         /// Version in the bundle.
         found: u32,

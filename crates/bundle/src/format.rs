@@ -35,23 +35,15 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let prefix = &bytes[..bytes.len().min(MAGIC.len())];
         if *prefix != MAGIC[..prefix.len()] {
-            return Err(Error::NotABundle {
-                found: prefix.to_vec(),
-            });
+            return Err(Error::NotABundle { found: prefix.to_vec() });
         }
         let Some(header) = bytes.get(..HEADER_LEN) else {
-            return Err(Error::Truncated {
-                expected: HEADER_LEN as u64,
-                found: bytes.len() as u64,
-            });
+            return Err(Error::Truncated { expected: HEADER_LEN as u64, found: bytes.len() as u64 });
         };
         let mut cursor = Cursor::new(&header[MAGIC.len()..]);
         let version = cursor.u32()?;
         if version != VERSION {
-            return Err(Error::Version {
-                found: version,
-                expected: VERSION,
-            });
+            return Err(Error::Version { found: version, expected: VERSION });
         }
         if cursor.u32()? != 0 {
             return Err(Error::Corrupt("unknown flags in the header".into()));
@@ -64,16 +56,10 @@ impl Header {
         };
         let found = bytes.len() as u64;
         if found < header.total_len {
-            return Err(Error::Truncated {
-                expected: header.total_len,
-                found,
-            });
+            return Err(Error::Truncated { expected: header.total_len, found });
         }
         if found > header.total_len {
-            return Err(Error::Corrupt(format!(
-                "it has {found} bytes, its header says {}",
-                header.total_len
-            )));
+            return Err(Error::Corrupt(format!("it has {found} bytes, its header says {}", header.total_len)));
         }
         Ok(header)
     }
@@ -137,10 +123,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     if path.contains('\0') {
         return Err("the path has a NUL in it");
     }
-    if path
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-    {
+    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         return Err("the path must be relative, without empty, `.`, or `..` components");
     }
     Ok(())

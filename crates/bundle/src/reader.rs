@@ -141,23 +141,16 @@ impl Bundle {
     pub fn open(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let header = Header::decode(&bytes)?;
-        let start = usize::try_from(header.index_offset)
-            .ok()
-            .filter(|start| *start >= HEADER_LEN);
+        let start = usize::try_from(header.index_offset).ok().filter(|start| *start >= HEADER_LEN);
         let end = start.and_then(|start| start.checked_add(header.index_stored_len as usize));
         let (Some(start), Some(end)) = (start, end.filter(|end| *end == bytes.len())) else {
-            return Err(Error::Corrupt(
-                "the index is not where the header says".into(),
-            ));
+            return Err(Error::Corrupt("the index is not where the header says".into()));
         };
         if u64::from(header.index_len) > MAX_INDEX {
-            return Err(Error::Corrupt(format!(
-                "an index of {} bytes",
-                header.index_len
-            )));
+            return Err(Error::Corrupt(format!("an index of {} bytes", header.index_len)));
         }
-        let index = decompress(&bytes[start..end], header.index_len)
-            .map_err(|e| Error::Corrupt(format!("index: {e}")))?;
+        let index =
+            decompress(&bytes[start..end], header.index_len).map_err(|e| Error::Corrupt(format!("index: {e}")))?;
         Self::parse(bytes, index, start)
     }
 
@@ -172,34 +165,22 @@ impl Bundle {
             let offset = cursor.u64()?;
             let stored_len = cursor.u32()? as usize;
             let len = cursor.u32()?;
-            let offset = usize::try_from(offset)
-                .ok()
-                .filter(|offset| *offset >= HEADER_LEN);
+            let offset = usize::try_from(offset).ok().filter(|offset| *offset >= HEADER_LEN);
             let stored = offset.and_then(|offset| Some(offset..offset.checked_add(stored_len)?));
-            let Some(stored) =
-                stored.filter(|stored| stored.end <= index_start && u64::from(len) <= MAX_BLOCK)
-            else {
-                return Err(Error::Corrupt(format!(
-                    "block {number} is outside of the bundle"
-                )));
+            let Some(stored) = stored.filter(|stored| stored.end <= index_start && u64::from(len) <= MAX_BLOCK) else {
+                return Err(Error::Corrupt(format!("block {number} is outside of the bundle")));
             };
             blocks.push(Block { stored, len });
         }
 
         let mut places = Vec::new();
         for number in 0..cursor.u32()? {
-            let place = Place {
-                block: cursor.u32()?,
-                offset: cursor.u32()?,
-                len: cursor.u32()?,
-            };
-            let inside = blocks.get(place.block as usize).is_some_and(|block| {
-                u64::from(place.offset) + u64::from(place.len) <= u64::from(block.len)
-            });
+            let place = Place { block: cursor.u32()?, offset: cursor.u32()?, len: cursor.u32()? };
+            let inside = blocks
+                .get(place.block as usize)
+                .is_some_and(|block| u64::from(place.offset) + u64::from(place.len) <= u64::from(block.len));
             if !inside {
-                return Err(Error::Corrupt(format!(
-                    "content {number} is outside of its block"
-                )));
+                return Err(Error::Corrupt(format!("content {number} is outside of its block")));
             }
             places.push(place);
         }
@@ -211,47 +192,27 @@ impl Bundle {
             let content = cursor.u32()?;
             let path_len = usize::from(cursor.u16()?);
             let path_start = cursor.position();
-            let path = str::from_utf8(cursor.take(path_len)?)
-                .map_err(|_| Error::Corrupt("a path is not UTF-8".into()))?;
+            let path =
+                str::from_utf8(cursor.take(path_len)?).map_err(|_| Error::Corrupt("a path is not UTF-8".into()))?;
             if let Err(reason) = format::check_path(path) {
                 return Err(Error::Corrupt(format!("path {path:?}: {reason}")));
             }
-            if records
-                .last()
-                .is_some_and(|last| &index[last.path.clone()] >= path.as_bytes())
-            {
+            if records.last().is_some_and(|last| &index[last.path.clone()] >= path.as_bytes()) {
                 return Err(Error::Corrupt(format!("path {path:?} is out of order")));
             }
             let kind = match (kind, places.get(content as usize)) {
                 (0, _) => EntryKind::Directory,
-                (1, Some(place)) => EntryKind::File(FileRef {
-                    content,
-                    size: place.len,
-                }),
+                (1, Some(place)) => EntryKind::File(FileRef { content, size: place.len }),
                 _ => {
-                    return Err(Error::Corrupt(format!(
-                        "entry {path:?} is neither file nor directory"
-                    )));
+                    return Err(Error::Corrupt(format!("entry {path:?} is neither file nor directory")));
                 }
             };
-            records.push(Record {
-                path: path_start..path_start + path_len,
-                mode,
-                kind,
-            });
+            records.push(Record { path: path_start..path_start + path_len, mode, kind });
         }
         if cursor.position() != index.len() {
             return Err(Error::Corrupt("the index is longer than its tables".into()));
         }
-        Ok(Self {
-            bytes,
-            manifest,
-            index,
-            blocks,
-            places,
-            records,
-            cache: Mutex::default(),
-        })
+        Ok(Self { bytes, manifest, index, blocks, places, records, cache: Mutex::default() })
     }
 
     /// What the bundle says of itself.
@@ -261,17 +222,12 @@ impl Bundle {
 
     /// All entries, in the bytewise order of their paths: a directory comes before what is in it.
     pub fn entries(&self) -> Entries<'_> {
-        Entries {
-            bundle: self,
-            range: 0..self.records.len(),
-        }
+        Entries { bundle: self, range: 0..self.records.len() }
     }
 
     /// The entry at `path`.
     pub fn get(&self, path: &str) -> Option<Entry<'_>> {
-        let found = self
-            .records
-            .binary_search_by(|record| self.index[record.path.clone()].cmp(path.as_bytes()));
+        let found = self.records.binary_search_by(|record| self.index[record.path.clone()].cmp(path.as_bytes()));
         found.ok().map(|at| self.entry(at))
     }
 
@@ -282,23 +238,16 @@ impl Bundle {
             return self.entries();
         }
         let prefix = format!("{path}/");
-        let start = self
-            .records
-            .partition_point(|record| &self.index[record.path.clone()] < prefix.as_bytes());
-        let inside =
-            |record: &Record| self.index[record.path.clone()].starts_with(prefix.as_bytes());
+        let start = self.records.partition_point(|record| &self.index[record.path.clone()] < prefix.as_bytes());
+        let inside = |record: &Record| self.index[record.path.clone()].starts_with(prefix.as_bytes());
         let len = self.records[start..].partition_point(inside);
-        Entries {
-            bundle: self,
-            range: start..start + len,
-        }
+        Entries { bundle: self, range: start..start + len }
     }
 
     /// What is directly in the directory `path` (or at the top, where it is empty).
     pub fn children(&self, path: &str) -> impl Iterator<Item = Entry<'_>> {
         let skip = if path.is_empty() { 0 } else { path.len() + 1 };
-        self.below(path)
-            .filter(move |entry| !entry.path[skip..].contains('/'))
+        self.below(path).filter(move |entry| !entry.path[skip..].contains('/'))
     }
 
     /// The bytes of a file of this bundle.
@@ -306,10 +255,7 @@ impl Bundle {
         let place = self.places.get(file.content as usize);
         let place = place.ok_or_else(|| Error::NotFound(format!("content {}", file.content)))?;
         let block = self.block(place.block)?;
-        Ok(Content {
-            block,
-            range: range_of(place),
-        })
+        Ok(Content { block, range: range_of(place) })
     }
 
     /// The bytes of the file at `path`.
@@ -360,21 +306,14 @@ impl Bundle {
 
     /// Frees the decompressed blocks that are kept for the next read (at most four).
     pub fn forget_blocks(&self) {
-        self.cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn entry(&self, at: usize) -> Entry<'_> {
         let record = &self.records[at];
-        let path = str::from_utf8(&self.index[record.path.clone()])
-            .expect("paths were checked when the bundle was opened");
-        Entry {
-            path,
-            mode: record.mode,
-            kind: record.kind,
-        }
+        let path =
+            str::from_utf8(&self.index[record.path.clone()]).expect("paths were checked when the bundle was opened");
+        Entry { path, mode: record.mode, kind: record.kind }
     }
 
     fn block(&self, number: u32) -> Result<Arc<[u8]>> {
@@ -407,9 +346,7 @@ fn decompress(frame: &[u8], len: u32) -> Result<Vec<u8>, String> {
     match zstd::zstd_safe::get_frame_content_size(frame) {
         Ok(Some(size)) if size == u64::from(len) => {}
         _ => {
-            return Err(format!(
-                "the frame does not hold the {len} bytes that the index says"
-            ));
+            return Err(format!("the frame does not hold the {len} bytes that the index says"));
         }
     }
     let content = zstd::bulk::decompress(frame, len as usize).map_err(|error| error.to_string())?;

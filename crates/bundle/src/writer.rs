@@ -21,10 +21,7 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self {
-            level: 19,
-            block_size: 256 << 10,
-        }
+        Self { level: 19, block_size: 256 << 10 }
     }
 }
 
@@ -47,27 +44,17 @@ pub struct Writer {
 impl Writer {
     /// An empty bundle that will carry `manifest`.
     pub fn new(manifest: Manifest) -> Self {
-        Self {
-            manifest,
-            nodes: BTreeMap::new(),
-            contents: Vec::new(),
-            by_content: HashMap::new(),
-            groups: Vec::new(),
-        }
+        Self { manifest, nodes: BTreeMap::new(), contents: Vec::new(), by_content: HashMap::new(), groups: Vec::new() }
     }
 
     /// Adds a directory, or sets the mode (permission bits) of one that a file's path made.
     pub fn add_directory(&mut self, path: &str, mode: u32) -> Result<()> {
-        format::check_path(path).map_err(|reason| Error::Path {
-            path: path.into(),
-            reason,
-        })?;
+        format::check_path(path).map_err(|reason| Error::Path { path: path.into(), reason })?;
         self.add_parents(path)?;
         match self.nodes.insert(path.into(), (mode, Node::Directory)) {
-            Some((_, Node::File { .. })) => Err(Error::Path {
-                path: path.into(),
-                reason: "there is a file of that name",
-            }),
+            Some((_, Node::File { .. })) => {
+                Err(Error::Path { path: path.into(), reason: "there is a file of that name" })
+            }
             _ => Ok(()),
         }
     }
@@ -75,31 +62,15 @@ impl Writer {
     /// Adds a file of mode (permission bits) `mode`. Parent directories that are missing are made
     /// with mode 0755. Files of one `group` share blocks: give those the same group that are read
     /// together, or are alike.
-    pub fn add_file(
-        &mut self,
-        path: &str,
-        mode: u32,
-        group: &str,
-        content: impl Into<Arc<[u8]>>,
-    ) -> Result<()> {
-        format::check_path(path).map_err(|reason| Error::Path {
-            path: path.into(),
-            reason,
-        })?;
+    pub fn add_file(&mut self, path: &str, mode: u32, group: &str, content: impl Into<Arc<[u8]>>) -> Result<()> {
+        format::check_path(path).map_err(|reason| Error::Path { path: path.into(), reason })?;
         let content: Arc<[u8]> = content.into();
         let size = content.len() as u64;
         if size > MAX_BLOCK {
-            return Err(Error::TooLarge {
-                path: path.into(),
-                size,
-                limit: MAX_BLOCK,
-            });
+            return Err(Error::TooLarge { path: path.into(), size, limit: MAX_BLOCK });
         }
         if self.nodes.contains_key(path) {
-            return Err(Error::Path {
-                path: path.into(),
-                reason: "it is there already",
-            });
+            return Err(Error::Path { path: path.into(), reason: "it is there already" });
         }
         self.add_parents(path)?;
         let group = match self.groups.iter().position(|known| known == group) {
@@ -118,24 +89,17 @@ impl Writer {
                 id
             }
         };
-        self.nodes
-            .insert(path.into(), (mode, Node::File { content: id }));
+        self.nodes.insert(path.into(), (mode, Node::File { content: id }));
         Ok(())
     }
 
     /// Adds everything below the host's directory `dir` as `prefix/...` (or without a prefix, where
     /// it is empty), with the modes that are there. `group` names the group of a file from its path
     /// below `dir`. Anything but files and directories is an error.
-    pub fn add_tree(
-        &mut self,
-        prefix: &str,
-        dir: &Path,
-        group: &dyn Fn(&str) -> String,
-    ) -> Result<()> {
+    pub fn add_tree(&mut self, prefix: &str, dir: &Path, group: &dyn Fn(&str) -> String) -> Result<()> {
         let mut pending = vec![(dir.to_path_buf(), String::new())];
         while let Some((host, below)) = pending.pop() {
-            let listing = std::fs::read_dir(&host)
-                .map_err(Error::io(format!("cannot list {}", host.display())))?;
+            let listing = std::fs::read_dir(&host).map_err(Error::io(format!("cannot list {}", host.display())))?;
             let mut children = listing
                 .map(|child| child.map(|child| child.file_name()))
                 .collect::<std::io::Result<Vec<_>>>()
@@ -144,20 +108,11 @@ impl Writer {
             for name in children {
                 let host = host.join(&name);
                 let context = || format!("cannot read {}", host.display());
-                let name = name.to_str().ok_or_else(|| Error::Path {
-                    path: host.display().to_string(),
-                    reason: "the name is not UTF-8",
-                })?;
-                let relative = if below.is_empty() {
-                    name.into()
-                } else {
-                    format!("{below}/{name}")
-                };
-                let path = if prefix.is_empty() {
-                    relative.clone()
-                } else {
-                    format!("{prefix}/{relative}")
-                };
+                let name = name
+                    .to_str()
+                    .ok_or_else(|| Error::Path { path: host.display().to_string(), reason: "the name is not UTF-8" })?;
+                let relative = if below.is_empty() { name.into() } else { format!("{below}/{name}") };
+                let path = if prefix.is_empty() { relative.clone() } else { format!("{prefix}/{relative}") };
                 let kind = std::fs::symlink_metadata(&host).map_err(Error::io(context()))?;
                 let mode = mode_of(&kind);
                 if kind.is_dir() {
@@ -167,10 +122,7 @@ impl Writer {
                     let content = std::fs::read(&host).map_err(Error::io(context()))?;
                     self.add_file(&path, mode, &group(&relative), content)?;
                 } else {
-                    return Err(Error::Path {
-                        path,
-                        reason: "only files and directories can be stored",
-                    });
+                    return Err(Error::Path { path, reason: "only files and directories can be stored" });
                 }
             }
         }
@@ -183,10 +135,7 @@ impl Writer {
             match self.nodes.get(parent) {
                 Some((_, Node::Directory)) => {}
                 Some(_) => {
-                    return Err(Error::Path {
-                        path: path.into(),
-                        reason: "a file is in the place of a directory",
-                    });
+                    return Err(Error::Path { path: path.into(), reason: "a file is in the place of a directory" });
                 }
                 None => {
                     self.nodes.insert(parent.into(), (0o755, Node::Directory));
@@ -203,10 +152,8 @@ impl Writer {
 
         let mut out = vec![0; HEADER_LEN];
         let mut index = Vec::new();
-        let manifest = serde_json::to_vec(&self.manifest).map_err(|error| Error::Io {
-            context: "cannot write the manifest".into(),
-            source: error.into(),
-        })?;
+        let manifest = serde_json::to_vec(&self.manifest)
+            .map_err(|error| Error::Io { context: "cannot write the manifest".into(), source: error.into() })?;
         index.extend(index_u32(manifest.len(), "manifest bytes")?.to_le_bytes());
         index.extend(manifest);
         index.extend(index_u32(frames.len(), "blocks")?.to_le_bytes());
@@ -236,17 +183,11 @@ impl Writer {
             index.extend(path.as_bytes());
         }
         if index.len() as u64 > MAX_INDEX {
-            return Err(Error::TooLarge {
-                path: "(index)".into(),
-                size: index.len() as u64,
-                limit: MAX_INDEX,
-            });
+            return Err(Error::TooLarge { path: "(index)".into(), size: index.len() as u64, limit: MAX_INDEX });
         }
 
         let index_offset = out.len() as u64;
-        let stored = compressor(options.level)?
-            .compress(&index)
-            .map_err(Error::io("cannot compress the index"))?;
+        let stored = compressor(options.level)?.compress(&index).map_err(Error::io("cannot compress the index"))?;
         out.extend(&stored);
         let header = Header {
             total_len: out.len() as u64,
@@ -272,28 +213,17 @@ impl Writer {
         order.sort_by_key(|id| self.contents[*id as usize].1);
 
         let mut blocks: Vec<Vec<u8>> = Vec::new();
-        let mut places = vec![
-            Place {
-                block: 0,
-                offset: 0
-            };
-            self.contents.len()
-        ];
+        let mut places = vec![Place { block: 0, offset: 0 }; self.contents.len()];
         let mut open_group = None;
         for id in order {
             let (content, group) = &self.contents[id as usize];
-            let full = blocks
-                .last()
-                .is_none_or(|block| !block.is_empty() && block.len() + content.len() > block_size);
+            let full = blocks.last().is_none_or(|block| !block.is_empty() && block.len() + content.len() > block_size);
             if full || open_group != Some(*group) {
                 blocks.push(Vec::new());
                 open_group = Some(*group);
             }
             let last = blocks.len() - 1;
-            places[id as usize] = Place {
-                block: last as u32,
-                offset: blocks[last].len() as u32,
-            };
+            places[id as usize] = Place { block: last as u32, offset: blocks[last].len() as u32 };
             blocks[last].extend_from_slice(content);
         }
         Plan { blocks, places }
@@ -332,9 +262,7 @@ fn compressor(level: i32) -> Result<Compressor<'static>> {
 
 /// Compresses the blocks on all processors; each is independent of the others.
 fn compress_all(blocks: &[Vec<u8>], level: i32) -> Result<Vec<Vec<u8>>> {
-    let workers = std::thread::available_parallelism()
-        .map_or(1, |n| n.get())
-        .min(blocks.len().max(1));
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(blocks.len().max(1));
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Vec<u8>)>> {
         let mut compressor = compressor(level)?;
@@ -344,21 +272,14 @@ fn compress_all(blocks: &[Vec<u8>], level: i32) -> Result<Vec<Vec<u8>>> {
             let Some(block) = blocks.get(at) else {
                 return Ok(done);
             };
-            done.push((
-                at,
-                compressor
-                    .compress(block)
-                    .map_err(Error::io("cannot compress a block"))?,
-            ));
+            done.push((at, compressor.compress(block).map_err(Error::io("cannot compress a block"))?));
         }
     };
     let mut frames = vec![Vec::new(); blocks.len()];
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         for thread in threads {
-            let done = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let done = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             for (at, frame) in done {
                 frames[at] = frame;
             }

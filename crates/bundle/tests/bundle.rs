@@ -6,10 +6,7 @@ use std::sync::Arc;
 use bundle::{Bundle, EntryKind, Error, Manifest, WriteOptions, Writer};
 use proptest::prelude::*;
 
-const FAST: WriteOptions = WriteOptions {
-    level: 3,
-    block_size: 4096,
-};
+const FAST: WriteOptions = WriteOptions { level: 3, block_size: 4096 };
 
 fn manifest() -> Manifest {
     Manifest {
@@ -26,24 +23,11 @@ fn sample() -> Vec<u8> {
     let mut writer = Writer::new(manifest());
     for number in 0..40u32 {
         let text = format!("-- extension {number}\n").repeat(20);
-        writer
-            .add_file(
-                &format!("share/extension/e{number}.sql"),
-                0o644,
-                "extension",
-                text.into_bytes(),
-            )
-            .unwrap();
+        writer.add_file(&format!("share/extension/e{number}.sql"), 0o644, "extension", text.into_bytes()).unwrap();
     }
-    writer
-        .add_file("share/postgres.bki", 0o644, "top", vec![b'x'; 10_000])
-        .unwrap();
-    writer
-        .add_file("share/copy.bki", 0o600, "other", vec![b'x'; 10_000])
-        .unwrap();
-    writer
-        .add_file("bin/postgres", 0o755, "top", Vec::new())
-        .unwrap();
+    writer.add_file("share/postgres.bki", 0o644, "top", vec![b'x'; 10_000]).unwrap();
+    writer.add_file("share/copy.bki", 0o600, "other", vec![b'x'; 10_000]).unwrap();
+    writer.add_file("bin/postgres", 0o755, "top", Vec::new()).unwrap();
     writer.add_directory("share/empty", 0o700).unwrap();
     writer.finish(&FAST).unwrap()
 }
@@ -52,37 +36,17 @@ fn sample() -> Vec<u8> {
 fn lists_and_reads_single_files() {
     let bundle = Bundle::open(sample()).unwrap();
     assert_eq!(*bundle.manifest(), manifest());
-    assert_eq!(
-        &*bundle.read_path("share/extension/e7.sql").unwrap(),
-        "-- extension 7\n".repeat(20).as_bytes()
-    );
+    assert_eq!(&*bundle.read_path("share/extension/e7.sql").unwrap(), "-- extension 7\n".repeat(20).as_bytes());
     assert_eq!(bundle.read_path("bin/postgres").unwrap().len(), 0);
     assert_eq!(bundle.get("bin/postgres").unwrap().mode, 0o755);
-    assert_eq!(
-        bundle.get("share/empty").unwrap().kind,
-        EntryKind::Directory
-    );
+    assert_eq!(bundle.get("share/empty").unwrap().kind, EntryKind::Directory);
     let children: Vec<_> = bundle.children("share").map(|entry| entry.path).collect();
-    assert_eq!(
-        children,
-        [
-            "share/copy.bki",
-            "share/empty",
-            "share/extension",
-            "share/postgres.bki"
-        ]
-    );
+    assert_eq!(children, ["share/copy.bki", "share/empty", "share/extension", "share/postgres.bki"]);
     let top: Vec<_> = bundle.children("").map(|entry| entry.path).collect();
     assert_eq!(top, ["bin", "share"]);
     assert_eq!(bundle.below("share/extension").len(), 40);
-    assert!(matches!(
-        bundle.read_path("share/extension"),
-        Err(Error::NotFound(_))
-    ));
-    assert!(matches!(
-        bundle.read_path("share/none"),
-        Err(Error::NotFound(_))
-    ));
+    assert!(matches!(bundle.read_path("share/extension"), Err(Error::NotFound(_))));
+    assert!(matches!(bundle.read_path("share/none"), Err(Error::NotFound(_))));
     bundle.verify().unwrap();
 }
 
@@ -99,23 +63,16 @@ fn a_shared_name_prefix_is_not_a_directory() {
 
 #[test]
 fn equal_contents_are_stored_once() {
-    let noise: Vec<u8> = (0..50_000u32)
-        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
-        .collect();
+    let noise: Vec<u8> = (0..50_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let size = |copies: usize| {
         let mut writer = Writer::new(Manifest::default());
         for copy in 0..copies {
-            writer
-                .add_file(&format!("base/{copy}/1259"), 0o600, "base", noise.clone())
-                .unwrap();
+            writer.add_file(&format!("base/{copy}/1259"), 0o600, "base", noise.clone()).unwrap();
         }
         let bytes = writer.finish(&FAST).unwrap();
         let bundle = Bundle::open(bytes.clone()).unwrap();
         for copy in 0..copies {
-            assert_eq!(
-                *bundle.read_path(&format!("base/{copy}/1259")).unwrap(),
-                *noise
-            );
+            assert_eq!(*bundle.read_path(&format!("base/{copy}/1259")).unwrap(), *noise);
         }
         bytes.len()
     };
@@ -126,27 +83,12 @@ fn equal_contents_are_stored_once() {
 fn refuses_bad_paths() {
     let mut writer = Writer::new(Manifest::default());
     for path in ["", "/etc/passwd", "a/../b", "./a", "a//b", "a/", "a\0b"] {
-        assert!(
-            matches!(
-                writer.add_file(path, 0o644, "", Vec::new()),
-                Err(Error::Path { .. })
-            ),
-            "{path:?}"
-        );
+        assert!(matches!(writer.add_file(path, 0o644, "", Vec::new()), Err(Error::Path { .. })), "{path:?}");
     }
     writer.add_file("a", 0o644, "", Vec::new()).unwrap();
-    assert!(
-        writer.add_file("a", 0o644, "", Vec::new()).is_err(),
-        "added twice"
-    );
-    assert!(
-        writer.add_file("a/b", 0o644, "", Vec::new()).is_err(),
-        "a file as a directory"
-    );
-    assert!(
-        writer.add_directory("a", 0o755).is_err(),
-        "a directory in a file's place"
-    );
+    assert!(writer.add_file("a", 0o644, "", Vec::new()).is_err(), "added twice");
+    assert!(writer.add_file("a/b", 0o644, "", Vec::new()).is_err(), "a file as a directory");
+    assert!(writer.add_directory("a", 0o755).is_err(), "a directory in a file's place");
 }
 
 #[test]
@@ -170,10 +112,7 @@ fn longer_than_it_says_is_corrupt() {
 
 #[test]
 fn other_files_and_versions_are_named() {
-    assert!(matches!(
-        Bundle::open(b"\x7fELF\x02\x01\x01".as_slice()),
-        Err(Error::NotABundle { .. })
-    ));
+    assert!(matches!(Bundle::open(b"\x7fELF\x02\x01\x01".as_slice()), Err(Error::NotABundle { .. })));
     let mut bytes = sample();
     bytes[8] = 9;
     let error = Bundle::open(bytes).err().unwrap();
@@ -187,11 +126,7 @@ fn packs_a_directory() {
     std::fs::write(dir.path().join("base/1/PG_VERSION"), "18\n").unwrap();
     std::fs::write(dir.path().join("PG_VERSION"), "18\n").unwrap();
     let mut writer = Writer::new(manifest());
-    writer
-        .add_tree("template", dir.path(), &|path| {
-            path.split('/').next().unwrap_or_default().into()
-        })
-        .unwrap();
+    writer.add_tree("template", dir.path(), &|path| path.split('/').next().unwrap_or_default().into()).unwrap();
     let bundle = Bundle::open(Arc::<[u8]>::from(writer.finish(&FAST).unwrap())).unwrap();
     let mut seen = Vec::new();
     bundle
@@ -206,10 +141,7 @@ fn packs_a_directory() {
         ("template/PG_VERSION", "18\n"),
         ("template/base/1/PG_VERSION", "18\n"),
     ];
-    assert_eq!(
-        seen,
-        expected.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
-    );
+    assert_eq!(seen, expected.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec())));
 }
 
 #[cfg(unix)]
@@ -217,9 +149,7 @@ fn packs_a_directory() {
 fn a_symlink_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
-    let error = Writer::new(manifest())
-        .add_tree("t", dir.path(), &|_| String::new())
-        .unwrap_err();
+    let error = Writer::new(manifest()).add_tree("t", dir.path(), &|_| String::new()).unwrap_err();
     assert!(error.to_string().contains("t/link"), "{error}");
 }
 
@@ -239,22 +169,11 @@ fn write(tree: &Tree, block_size: usize) -> (Vec<u8>, Tree) {
     let mut added = Tree::new();
     for (path, (mode, group, content)) in tree {
         // a path that is also a parent of another one is refused; leave it out
-        if writer
-            .add_file(path, *mode, &group.to_string(), content.clone())
-            .is_ok()
-        {
+        if writer.add_file(path, *mode, &group.to_string(), content.clone()).is_ok() {
             added.insert(path.clone(), (*mode, *group, content.clone()));
         }
     }
-    (
-        writer
-            .finish(&WriteOptions {
-                level: 1,
-                block_size,
-            })
-            .unwrap(),
-        added,
-    )
+    (writer.finish(&WriteOptions { level: 1, block_size }).unwrap(), added)
 }
 
 proptest! {

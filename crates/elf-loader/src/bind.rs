@@ -32,11 +32,7 @@ pub(crate) enum Deferred {
     /// The word becomes what the function at an address of the file returns.
     Function { address: u64, function: u64 },
     /// The word becomes the address of our indirect symbol, plus the addend.
-    Symbol {
-        address: u64,
-        symbol: u32,
-        addend: i64,
-    },
+    Symbol { address: u64, symbol: u32, addend: i64 },
 }
 
 /// Binds all relocations but those returned.
@@ -63,9 +59,7 @@ pub(crate) unsafe fn bind(
         unsafe { memory.write(address, memory.read(address).wrapping_add(scope.bias)) };
     }
     for entry in &object.relocations.entries {
-        let Relocation {
-            address, symbol, ..
-        } = *entry;
+        let Relocation { address, symbol, .. } = *entry;
         let addend = match entry.action {
             Action::Symbol => 0,
             _ => entry.addend,
@@ -78,30 +72,19 @@ pub(crate) unsafe fn bind(
         };
         let value = match (entry.action, target) {
             (Action::Relative, _) => scope.bias.wrapping_add_signed(addend),
-            (Action::Symbol | Action::SymbolAddend, Target::Address(target)) => {
-                target.wrapping_add_signed(addend)
-            }
+            (Action::Symbol | Action::SymbolAddend, Target::Address(target)) => target.wrapping_add_signed(addend),
             (Action::Symbol | Action::SymbolAddend, Target::Indirect) => {
-                deferred.push(Deferred::Symbol {
-                    address,
-                    symbol,
-                    addend,
-                });
+                deferred.push(Deferred::Symbol { address, symbol, addend });
                 continue;
             }
             (Action::Indirect, _) => {
-                deferred.push(Deferred::Function {
-                    address,
-                    function: addend as u64,
-                });
+                deferred.push(Deferred::Function { address, function: addend as u64 });
                 continue;
             }
             (Action::TlsModule, Target::Address(target)) => target,
             (Action::TlsOffset, Target::Address(_)) => addend as u64,
             (Action::TlsModule, Target::Host(variable)) => variable.module,
-            (Action::TlsOffset, Target::Host(variable)) => {
-                variable.offset.wrapping_add_signed(addend)
-            }
+            (Action::TlsOffset, Target::Host(variable)) => variable.offset.wrapping_add_signed(addend),
             (Action::TlsDescriptor, Target::Address(target)) => {
                 // SAFETY: a checked address of two words.
                 unsafe { memory.write(address + 8, target.wrapping_add_signed(addend)) };
@@ -134,8 +117,7 @@ impl Scope<'_> {
         let mut refused = Vec::new();
         for entry in &self.object.relocations.entries {
             let thread_local = entry.action.is_thread_local();
-            let by_symbol =
-                thread_local || matches!(entry.action, Action::Symbol | Action::SymbolAddend);
+            let by_symbol = thread_local || matches!(entry.action, Action::Symbol | Action::SymbolAddend);
             if !by_symbol || entry.symbol == 0 {
                 continue;
             }
@@ -172,11 +154,7 @@ impl Scope<'_> {
         let name = self.object.symbols.name(index);
         let version = self.object.symbols.version(index);
         let outside = |found: *const c_void| {
-            let variable = if thread_local {
-                HostVariable::find(found)
-            } else {
-                None
-            };
+            let variable = if thread_local { HostVariable::find(found) } else { None };
             match variable {
                 Some(variable) => Target::Host(variable),
                 None => Target::Address(found.expose_provenance() as u64),

@@ -104,9 +104,7 @@ impl Dynamic {
             }));
         }
         if plt_relocation_type != elf::DT_RELA.0 as u64 {
-            return Err(ErrorKind::malformed(
-                "its procedure linkage relocations have no addends",
-            ));
+            return Err(ErrorKind::malformed("its procedure linkage relocations have no addends"));
         }
         found.version_definitions = definitions.map(|at| (at, definition_count));
         found.version_needs = needs.map(|at| (at, need_count));
@@ -117,23 +115,16 @@ impl Dynamic {
     fn check_functions(&self, image: &Image<'_>) -> Result<()> {
         for function in [self.init, self.fini].into_iter().flatten() {
             if !image.layout.is_code(function) {
-                return Err(ErrorKind::malformed(
-                    "its initialiser or finaliser is not in code",
-                ));
+                return Err(ErrorKind::malformed("its initialiser or finaliser is not in code"));
             }
         }
         for array in [self.init_array, self.fini_array] {
             if array.size > 0
                 && (array.size % 8 != 0
                     || array.address % 8 != 0
-                    || image
-                        .layout
-                        .segment(array.address, array.size)
-                        .is_none_or(|s| !s.read))
+                    || image.layout.segment(array.address, array.size).is_none_or(|s| !s.read))
             {
-                return Err(ErrorKind::malformed(
-                    "its table of initialisers or finalisers is in no segment",
-                ));
+                return Err(ErrorKind::malformed("its table of initialisers or finalisers is in no segment"));
             }
         }
         Ok(())
@@ -144,8 +135,6 @@ fn entry_size(found: u64, expected: usize, what: &str) -> Result<()> {
     if found == expected as u64 {
         Ok(())
     } else {
-        Err(ErrorKind::malformed(format!(
-            "a {what} entry has {found} bytes instead of {expected}"
-        )))
+        Err(ErrorKind::malformed(format!("a {what} entry has {found} bytes instead of {expected}")))
     }
 }

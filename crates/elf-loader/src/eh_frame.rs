@@ -6,8 +6,7 @@ use gimli::{UnwindSection, constants};
 use crate::error::{ErrorKind, Result};
 use crate::layout::Image;
 
-const ADVICE: &str =
-    "link it by the compiler's driver (cc -shared) without -nostdlib, which adds the mark";
+const ADVICE: &str = "link it by the compiler's driver (cc -shared) without -nostdlib, which adds the mark";
 
 /// Where the frames are, as addresses of the file.
 #[derive(Debug)]
@@ -24,32 +23,19 @@ impl Frames {
         let Some(header) = image.layout.frame_header else {
             return Ok(None);
         };
-        let malformed =
-            |error: gimli::Error| ErrorKind::malformed(format!("exception frames: {error}"));
+        let malformed = |error: gimli::Error| ErrorKind::malformed(format!("exception frames: {error}"));
         let bytes = image.from(header, "the exception frame header")?;
         let bases = BaseAddresses::default().set_eh_frame_hdr(header);
-        let start = match EhFrameHdr::new(bytes, LittleEndian)
-            .parse(&bases, 8)
-            .map_err(malformed)?
-            .eh_frame_ptr()
-        {
+        let start = match EhFrameHdr::new(bytes, LittleEndian).parse(&bases, 8).map_err(malformed)?.eh_frame_ptr() {
             Pointer::Direct(start) => start,
             Pointer::Indirect(_) => {
-                return Err(ErrorKind::malformed(
-                    "the address of its exception frames is indirect",
-                ));
+                return Err(ErrorKind::malformed("the address of its exception frames is indirect"));
             }
         };
         let bytes = image.mapped(start, "the table of exception frames")?;
         // Elsewhere the unwinder could not read them, or a relocation would change what is checked here.
-        if image
-            .layout
-            .segment(start, 1)
-            .is_none_or(|s| !s.read || s.write)
-        {
-            return Err(ErrorKind::malformed(
-                "its exception frames are not in read-only memory",
-            ));
+        if image.layout.segment(start, 1).is_none_or(|s| !s.read || s.write) {
+            return Err(ErrorKind::malformed("its exception frames are not in read-only memory"));
         }
         let functions = functions(image, start, bytes)?;
         // Unwinders treat an empty table as none.
@@ -59,9 +45,7 @@ impl Frames {
 
 fn functions(image: &Image<'_>, start: u64, bytes: &[u8]) -> Result<Vec<u32>> {
     let malformed = |error: gimli::Error| {
-        ErrorKind::malformed(format!(
-            "its exception frames are damaged, or have no end mark ({error}); {ADVICE}"
-        ))
+        ErrorKind::malformed(format!("its exception frames are damaged, or have no end mark ({error}); {ADVICE}"))
     };
     let section = EhFrame::new(bytes, LittleEndian);
     let bases = BaseAddresses::default().set_eh_frame(start);
@@ -74,42 +58,30 @@ fn functions(image: &Image<'_>, start: u64, bytes: &[u8]) -> Result<Vec<u32>> {
             CieOrFde::Fde(fde) => (fde.offset(), fde.entry_len()),
         };
         if word(bytes, offset) == Some(u32::MAX) {
-            return Err(ErrorKind::malformed(
-                "exception frames: 64-bit lengths, which unwinders do not read",
-            ));
+            return Err(ErrorKind::malformed("exception frames: 64-bit lengths, which unwinders do not read"));
         }
         end = offset + 4 + length;
         if let CieOrFde::Cie(cie) = &entry {
             check_common(bytes, cie.offset(), cie.version())?;
         }
         if let CieOrFde::Fde(fde) = entry {
-            let fde = fde
-                .parse(EhFrame::<EndianSlice<'_, LittleEndian>>::cie_from_offset)
-                .map_err(malformed)?;
+            let fde = fde.parse(EhFrame::<EndianSlice<'_, LittleEndian>>::cie_from_offset).map_err(malformed)?;
             check_encoding(fde.cie().fde_address_encoding())?;
             let length = fde.end_address().checked_sub(fde.initial_address());
-            if length.is_none_or(|length| {
-                image
-                    .layout
-                    .segment(fde.initial_address(), length)
-                    .is_none()
-            }) {
-                return Err(ErrorKind::malformed(
-                    "an exception frame is for code outside of the object",
-                ));
+            if length.is_none_or(|length| image.layout.segment(fde.initial_address(), length).is_none()) {
+                return Err(ErrorKind::malformed("an exception frame is for code outside of the object"));
             }
-            functions.push(u32::try_from(offset).map_err(|_| {
-                ErrorKind::malformed("its exception frames are larger than four gigabytes")
-            })?);
+            functions.push(
+                u32::try_from(offset)
+                    .map_err(|_| ErrorKind::malformed("its exception frames are larger than four gigabytes"))?,
+            );
         }
     }
     // Unwinders read on until a zero word, wherever that is.
     if word(bytes, end) == Some(0) {
         Ok(functions)
     } else {
-        Err(ErrorKind::malformed(format!(
-            "its exception frames have no end mark; {ADVICE}"
-        )))
+        Err(ErrorKind::malformed(format!("its exception frames have no end mark; {ADVICE}")))
     }
 }
 
@@ -118,15 +90,13 @@ fn functions(image: &Image<'_>, start: u64, bytes: &[u8]) -> Result<Vec<u32>> {
 fn check_common(bytes: &[u8], offset: usize, version: u8) -> Result<()> {
     // After length, identifier and version.
     let augmentation = bytes.get(offset + 9..).unwrap_or_default();
-    let known = augmentation.strip_prefix(b"z").is_some_and(|letters| {
-        letters.iter().find(|letter| !b"PL".contains(letter)) == Some(&b'R')
-    });
+    let known = augmentation
+        .strip_prefix(b"z")
+        .is_some_and(|letters| letters.iter().find(|letter| !b"PL".contains(letter)) == Some(&b'R'));
     if known && matches!(version, 1 | 3) {
         Ok(())
     } else {
-        Err(ErrorKind::malformed(
-            "its exception frames are of an unknown kind; compile with -fPIC by gcc or clang",
-        ))
+        Err(ErrorKind::malformed("its exception frames are of an unknown kind; compile with -fPIC by gcc or clang"))
     }
 }
 
@@ -149,9 +119,7 @@ fn check_encoding(encoding: Option<constants::DwEhPe>) -> Result<()> {
     if relative {
         Ok(())
     } else {
-        Err(ErrorKind::malformed(
-            "its exception frames hold absolute addresses; compile with -fPIC",
-        ))
+        Err(ErrorKind::malformed("its exception frames hold absolute addresses; compile with -fPIC"))
     }
 }
 

@@ -3,11 +3,7 @@
 use std::fmt;
 
 /// The compilers' option for thread-local variables without descriptors.
-const DIALECT: &str = if cfg!(target_arch = "aarch64") {
-    "-mtls-dialect=trad"
-} else {
-    "-mtls-dialect=gnu"
-};
+const DIALECT: &str = if cfg!(target_arch = "aarch64") { "-mtls-dialect=trad" } else { "-mtls-dialect=gnu" };
 
 /// A reference of the object to a name that another object has to define.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,17 +140,11 @@ impl ErrorKind {
     }
 
     pub(crate) fn system(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Self {
-        move |error| Self::System {
-            what,
-            error: error.into(),
-        }
+        move |error| Self::System { what, error: error.into() }
     }
 
     pub(crate) fn of(self, name: &str) -> Error {
-        Error {
-            name: name.to_owned(),
-            kind: self,
-        }
+        Error { name: name.to_owned(), kind: self }
     }
 }
 

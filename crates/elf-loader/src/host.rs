@@ -40,9 +40,7 @@ impl HostResolver {
     ///
     /// # Safety
     /// The libraries' initialisers run, and so do their finalisers when this value is dropped.
-    pub unsafe fn open<N: AsRef<str>>(
-        needed: impl IntoIterator<Item = N>,
-    ) -> Result<Self, HostLibraryError> {
+    pub unsafe fn open<N: AsRef<str>>(needed: impl IntoIterator<Item = N>) -> Result<Self, HostLibraryError> {
         let mut libraries = Vec::new();
         let mut failed = Vec::new();
         for name in needed {
@@ -52,11 +50,7 @@ impl HostResolver {
                 Err(message) => failed.push(message),
             }
         }
-        if failed.is_empty() {
-            Ok(Self { libraries })
-        } else {
-            Err(HostLibraryError(failed))
-        }
+        if failed.is_empty() { Ok(Self { libraries }) } else { Err(HostLibraryError(failed)) }
     }
 }
 
@@ -66,9 +60,7 @@ impl Resolver for HostResolver {
     }
 
     fn resolve_dependency(&self, name: &str, version: Option<&str>) -> Option<*const c_void> {
-        self.libraries
-            .iter()
-            .find_map(|library| find_or_fall_back(library.0.as_ptr(), name, version))
+        self.libraries.iter().find_map(|library| find_or_fall_back(library.0.as_ptr(), name, version))
     }
 }
 
@@ -92,10 +84,7 @@ impl Library {
         NonNull::new(handle).map(Self).ok_or_else(|| {
             // SAFETY: the message is the thread's own until its next such call.
             let message = unsafe { libc::dlerror().as_ref().map(|m| CStr::from_ptr(m)) };
-            message.map_or_else(
-                || name.to_owned(),
-                |message| message.to_string_lossy().into_owned(),
-            )
+            message.map_or_else(|| name.to_owned(), |message| message.to_string_lossy().into_owned())
         })
     }
 }
@@ -107,11 +96,7 @@ impl Drop for Library {
     }
 }
 
-fn find_or_fall_back(
-    handle: *mut c_void,
-    name: &str,
-    version: Option<&str>,
-) -> Option<*const c_void> {
+fn find_or_fall_back(handle: *mut c_void, name: &str, version: Option<&str>) -> Option<*const c_void> {
     find(handle, name, version).or_else(|| {
         let mut name = name;
         loop {
@@ -136,11 +121,7 @@ fn find(handle: *mut c_void, name: &str, version: Option<&str>) -> Option<*const
 
 /// The definition that a reference to a version is bound to: the version, unless an object without any versions comes before.
 /// (`dlvsym` would pass over a replacement of `malloc` in the program.)
-fn choose(
-    first: Option<*const c_void>,
-    exact: Option<*const c_void>,
-    version: &str,
-) -> Option<*const c_void> {
+fn choose(first: Option<*const c_void>, exact: Option<*const c_void>, version: &str) -> Option<*const c_void> {
     let first_is_valid = || first.is_some_and(|first| !host_objects::defines_versions(first));
     match exact {
         Some(_) if exact == first || !first_is_valid() => exact,

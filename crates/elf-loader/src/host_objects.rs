@@ -16,11 +16,7 @@ pub(crate) fn find<T>(mut choose: impl FnMut(&HostObject<'_>) -> Option<T>) -> O
         found: Option<T>,
     }
 
-    unsafe extern "C" fn look<T>(
-        info: *mut libc::dl_phdr_info,
-        size: libc::size_t,
-        search: *mut c_void,
-    ) -> c_int {
+    unsafe extern "C" fn look<T>(info: *mut libc::dl_phdr_info, size: libc::size_t, search: *mut c_void) -> c_int {
         if size < size_of::<libc::dl_phdr_info>() {
             return 0;
         }
@@ -30,10 +26,7 @@ pub(crate) fn find<T>(mut choose: impl FnMut(&HostObject<'_>) -> Option<T>) -> O
         c_int::from(search.found.is_some())
     }
 
-    let mut search = Search {
-        choose: &mut choose,
-        found: None,
-    };
+    let mut search = Search { choose: &mut choose, found: None };
     // SAFETY: `look` gets what it expects, for the time of this call.
     unsafe { libc::dl_iterate_phdr(Some(look::<T>), (&raw mut search).cast()) };
     search.found
@@ -67,11 +60,7 @@ impl HostObject<'_> {
     }
 
     fn defines_versions(&self) -> bool {
-        let Some(header) = self
-            .headers()
-            .iter()
-            .find(|header| header.p_type == libc::PT_DYNAMIC)
-        else {
+        let Some(header) = self.headers().iter().find(|header| header.p_type == libc::PT_DYNAMIC) else {
             return false;
         };
         let start = self.0.dlpi_addr.wrapping_add(header.p_vaddr) as usize;

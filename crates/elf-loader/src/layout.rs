@@ -72,24 +72,18 @@ impl Layout {
         let header = file_header(&head[..read])?;
 
         let count = header.e_phnum.get(LE);
-        if usize::from(header.e_phentsize.get(LE)) != size_of::<ProgramHeader64<LE>>() || count == 0
-        {
-            return Err(ErrorKind::malformed(
-                "it has no program headers of the usual size",
-            ));
+        if usize::from(header.e_phentsize.get(LE)) != size_of::<ProgramHeader64<LE>>() || count == 0 {
+            return Err(ErrorKind::malformed("it has no program headers of the usual size"));
         }
         let size = usize::from(count) * size_of::<ProgramHeader64<LE>>();
         let offset = header.e_phoff.get(LE);
         if offset.checked_add(size as u64).is_none_or(|e| e > length) {
-            return Err(ErrorKind::malformed(
-                "the program headers lie beyond the file's end",
-            ));
+            return Err(ErrorKind::malformed("the program headers lie beyond the file's end"));
         }
         let mut table = vec![0; size];
         read_at(file, &mut table, offset)?;
-        let (headers, _) =
-            object::slice_from_bytes::<ProgramHeader64<LE>>(&table, usize::from(count))
-                .map_err(|()| ErrorKind::malformed("the program headers cannot be read"))?;
+        let (headers, _) = object::slice_from_bytes::<ProgramHeader64<LE>>(&table, usize::from(count))
+            .map_err(|()| ErrorKind::malformed("the program headers cannot be read"))?;
         Self::from_headers(headers, length)
     }
 
@@ -105,12 +99,11 @@ impl Layout {
             match header.p_type(LE) {
                 elf::PT_LOAD if size > 0 => {
                     let segment = segment(header, memory, length, page)?;
-                    if segments.last().is_some_and(|last| {
-                        last.memory.end.next_multiple_of(page) > address & !(page - 1)
-                    }) {
-                        return Err(ErrorKind::malformed(
-                            "segments are out of order or share a page of memory",
-                        ));
+                    if segments
+                        .last()
+                        .is_some_and(|last| last.memory.end.next_multiple_of(page) > address & !(page - 1))
+                    {
+                        return Err(ErrorKind::malformed("segments are out of order or share a page of memory"));
                     }
                     align = align.max(alignment(header.p_align(LE))?);
                     segments.push(segment);
@@ -151,10 +144,8 @@ impl Layout {
             headers: headers.iter().map(as_libc).collect(),
             segments,
         };
-        layout.relro = relro
-            .map(|range| layout.relro_pages(range, page))
-            .transpose()?
-            .filter(|range| !range.is_empty());
+        layout.relro =
+            relro.map(|range| layout.relro_pages(range, page)).transpose()?.filter(|range| !range.is_empty());
         layout.check_thread_local()?;
         Ok(layout)
     }
@@ -162,9 +153,7 @@ impl Layout {
     /// The segment that holds these bytes of memory.
     pub(crate) fn segment(&self, address: u64, size: u64) -> Option<&Segment> {
         let end = address.checked_add(size)?;
-        self.segments
-            .iter()
-            .find(|s| s.memory.start <= address && end <= s.memory.end)
+        self.segments.iter().find(|s| s.memory.start <= address && end <= s.memory.end)
     }
 
     /// Whether an instruction can be there.
@@ -176,15 +165,11 @@ impl Layout {
         let segment = self
             .segment(range.start, 0)
             .filter(|s| s.write)
-            .ok_or_else(|| {
-                ErrorKind::malformed("the part to make read-only is in no writable segment")
-            })?;
+            .ok_or_else(|| ErrorKind::malformed("the part to make read-only is in no writable segment"))?;
         // It may reach up to the end of the segment's last page (linkers pad it so).
         let limit = segment.memory.end.next_multiple_of(page);
         if range.end > limit {
-            return Err(ErrorKind::malformed(
-                "the part to make read-only leaves its segment",
-            ));
+            return Err(ErrorKind::malformed("the part to make read-only leaves its segment"));
         }
         Ok(range.start & !(page - 1)..range.end & !(page - 1))
     }
@@ -195,16 +180,12 @@ impl Layout {
         };
         let inside = template.file_size <= template.size
             && template.size <= LIMIT
-            && self
-                .segment(template.address, template.file_size)
-                .is_some_and(|s| s.read);
+            && self.segment(template.address, template.file_size).is_some_and(|s| s.read);
         // An empty template may have any address.
         if inside || (template.file_size == 0 && template.size <= LIMIT) {
             Ok(())
         } else {
-            Err(ErrorKind::malformed(
-                "the thread-local template is in no segment",
-            ))
+            Err(ErrorKind::malformed("the thread-local template is in no segment"))
         }
     }
 }
@@ -217,18 +198,11 @@ pub(crate) struct Image<'a> {
 
 impl<'a> Image<'a> {
     pub(crate) fn read(file: &File, layout: &'a Layout) -> Result<Self> {
-        let end = layout
-            .segments
-            .iter()
-            .filter(|s| s.file_size > 0)
-            .map(|s| s.file_offset + s.file_size)
-            .max()
-            .unwrap_or(0);
+        let end =
+            layout.segments.iter().filter(|s| s.file_size > 0).map(|s| s.file_offset + s.file_size).max().unwrap_or(0);
         let mut bytes = Vec::new();
         let size = usize::try_from(end).map_err(|_| ErrorKind::malformed("it is too large"))?;
-        bytes
-            .try_reserve_exact(size)
-            .map_err(|_| ErrorKind::malformed("it is too large for this machine's memory"))?;
+        bytes.try_reserve_exact(size).map_err(|_| ErrorKind::malformed("it is too large for this machine's memory"))?;
         bytes.resize(size, 0);
         read_at(file, &mut bytes, 0)?;
         Ok(Self { layout, bytes })
@@ -271,10 +245,7 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<()> {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             ErrorKind::Changed
         } else {
-            ErrorKind::System {
-                what: "read",
-                error,
-            }
+            ErrorKind::System { what: "read", error }
         }
     })
 }
@@ -290,8 +261,8 @@ fn file_header(head: &[u8]) -> Result<&FileHeader64<LE>> {
     if head.get(5) == Some(&elf::ELFDATA2MSB.0) {
         return Err(ErrorKind::WrongByteOrder);
     }
-    let header = FileHeader64::<LE>::parse(head)
-        .map_err(|error| ErrorKind::malformed(format!("its header: {error}")))?;
+    let header =
+        FileHeader64::<LE>::parse(head).map_err(|error| ErrorKind::malformed(format!("its header: {error}")))?;
     let machine = header.e_machine(LE);
     if machine != arch::MACHINE {
         return Err(ErrorKind::WrongMachine {
@@ -313,12 +284,7 @@ fn file_header(head: &[u8]) -> Result<&FileHeader64<LE>> {
     }
 }
 
-fn segment(
-    header: &ProgramHeader64<LE>,
-    memory: Range<u64>,
-    length: u64,
-    page: u64,
-) -> Result<Segment> {
+fn segment(header: &ProgramHeader64<LE>, memory: Range<u64>, length: u64, page: u64) -> Result<Segment> {
     let flags = header.p_flags(LE);
     let file = range(header.p_offset(LE), header.p_filesz(LE))?;
     let segment = Segment {
@@ -331,19 +297,13 @@ fn segment(
     };
     let size = segment.memory.end - segment.memory.start;
     if segment.file_size > 0 && file.end > length {
-        return Err(ErrorKind::malformed(
-            "a segment lies beyond the file's end (is it cut off?)",
-        ));
+        return Err(ErrorKind::malformed("a segment lies beyond the file's end (is it cut off?)"));
     }
     if segment.file_size > size || (segment.file_size < size && !segment.write) {
-        return Err(ErrorKind::malformed(
-            "a segment's sizes in memory and in the file do not fit",
-        ));
+        return Err(ErrorKind::malformed("a segment's sizes in memory and in the file do not fit"));
     }
     if segment.file_size > 0 && segment.memory.start % page != file.start % page {
-        return Err(ErrorKind::malformed(format!(
-            "a segment is not aligned to this machine's pages of {page} bytes"
-        )));
+        return Err(ErrorKind::malformed(format!("a segment is not aligned to this machine's pages of {page} bytes")));
     }
     if segment.write && segment.execute {
         return Err(ErrorKind::WritableCode);
@@ -355,9 +315,7 @@ fn segment(
 fn range(start: u64, size: u64) -> Result<Range<u64>> {
     match start.checked_add(size) {
         Some(end) if end < i64::MAX as u64 => Ok(start..end),
-        _ => Err(ErrorKind::malformed(
-            "a program header's end is beyond all memory",
-        )),
+        _ => Err(ErrorKind::malformed("a program header's end is beyond all memory")),
     }
 }
 

@@ -64,9 +64,7 @@ impl Registration {
             frame_header,
             handlers: Mutex::default(),
         });
-        ALL.write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(start, Arc::clone(&loaded));
+        ALL.write().unwrap_or_else(PoisonError::into_inner).insert(start, Arc::clone(&loaded));
         ADDED.fetch_add(1, Ordering::Relaxed);
         Self(loaded)
     }
@@ -74,9 +72,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        ALL.write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.0.addresses.start);
+        ALL.write().unwrap_or_else(PoisonError::into_inner).remove(&self.0.addresses.start);
         REMOVED.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -112,10 +108,7 @@ impl Loaded {
 pub(crate) fn find(address: usize) -> Option<Arc<Loaded>> {
     let all = ALL.read().unwrap_or_else(PoisonError::into_inner);
     let (_, loaded) = all.range(..=address).next_back()?;
-    loaded
-        .addresses
-        .contains(&address)
-        .then(|| Arc::clone(loaded))
+    loaded.addresses.contains(&address).then(|| Arc::clone(loaded))
 }
 
 /// All mappings at this moment.
@@ -126,8 +119,5 @@ pub(crate) fn all() -> Vec<Arc<Loaded>> {
 
 /// How many mappings were ever made, and unmapped.
 pub(crate) fn changes() -> (u64, u64) {
-    (
-        ADDED.load(Ordering::Relaxed),
-        REMOVED.load(Ordering::Relaxed),
-    )
+    (ADDED.load(Ordering::Relaxed), REMOVED.load(Ordering::Relaxed))
 }

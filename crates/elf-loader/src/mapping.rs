@@ -103,9 +103,7 @@ impl Mapping {
         argv: *const *const c_char,
         envp: *const *const c_char,
     ) -> std::result::Result<(), Error> {
-        let first =
-            self.state
-                .compare_exchange(MAPPED, INITIALISED, Ordering::AcqRel, Ordering::Acquire);
+        let first = self.state.compare_exchange(MAPPED, INITIALISED, Ordering::AcqRel, Ordering::Acquire);
         if first.is_err() {
             return Ok(());
         }
@@ -136,12 +134,7 @@ impl Mapping {
     /// # Safety
     /// As [`run_initialisers`](Self::run_initialisers), on the process's thread.
     pub unsafe fn run_finalisers(&self) {
-        let first = self.state.compare_exchange(
-            INITIALISED,
-            FINALISED,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let first = self.state.compare_exchange(INITIALISED, FINALISED, Ordering::AcqRel, Ordering::Acquire);
         if first.is_err() {
             return;
         }
@@ -184,15 +177,12 @@ impl Mapping {
     /// The object's resolver functions may run; its other code has not run yet.
     unsafe fn bind_deferred(&self) -> Result<()> {
         let symbols = &self.object.symbols;
-        let indexes =
-            (0..symbols.len() as u32).filter(|i| symbols.get(*i).place == Place::Indirect);
+        let indexes = (0..symbols.len() as u32).filter(|i| symbols.get(*i).place == Place::Indirect);
         let call = |function: u64| {
             // SAFETY: it is in code, and all that does not need such functions is bound; the caller's promise.
             unsafe { arch::call_indirect(self.memory.at(function).cast()) }
         };
-        let known: Vec<_> = indexes
-            .map(|index| (index, call(symbols.get(index).value)))
-            .collect();
+        let known: Vec<_> = indexes.map(|index| (index, call(symbols.get(index).value))).collect();
         let _ = self.indirect.set(known);
         if self.deferred.is_empty() {
             return Ok(());
@@ -205,11 +195,7 @@ impl Mapping {
         for deferred in &self.deferred {
             let (address, value) = match *deferred {
                 Deferred::Function { address, function } => (address, call(function)),
-                Deferred::Symbol {
-                    address,
-                    symbol,
-                    addend,
-                } => {
+                Deferred::Symbol { address, symbol, addend } => {
                     let value = self.indirect(symbol).unwrap_or(0);
                     (address, value.wrapping_add_signed(addend))
                 }

@@ -80,11 +80,7 @@ impl Memory {
         let start = segment.memory.start & !(page - 1);
         let end = segment.memory.end.next_multiple_of(page);
         let file_end = segment.memory.start + segment.file_size;
-        let mapped_end = if segment.file_size > 0 {
-            file_end.next_multiple_of(page)
-        } else {
-            start
-        };
+        let mapped_end = if segment.file_size > 0 { file_end.next_multiple_of(page) } else { start };
         if mapped_end > start {
             let offset = segment.file_offset - (segment.memory.start - start);
             let pages = self.pages(start..mapped_end);
@@ -105,8 +101,7 @@ impl Memory {
         if zero_end > file_end && segment.file_size > 0 {
             // SAFETY: these bytes are in the last page just mapped; only writable segments have them.
             unsafe {
-                self.at(file_end)
-                    .write_bytes(0, (zero_end - file_end) as usize);
+                self.at(file_end).write_bytes(0, (zero_end - file_end) as usize);
             }
         }
         if end > mapped_end {
@@ -127,8 +122,7 @@ impl Memory {
 
     /// The address in memory. One outside of the span is still an address, of something else.
     pub(crate) fn at(&self, address: u64) -> *mut u8 {
-        self.start
-            .wrapping_add(address.wrapping_sub(self.span.start) as usize)
+        self.start.wrapping_add(address.wrapping_sub(self.span.start) as usize)
     }
 
     /// The difference between addresses in memory and in the file.

@@ -33,12 +33,7 @@ fn owner(object: *mut c_void, function: Function) -> Option<Arc<Loaded>> {
     loaded::find(object.addr()).or_else(|| loaded::find(function as usize))
 }
 
-fn add(
-    moment: Moment,
-    function: Option<Function>,
-    argument: *mut c_void,
-    object: *mut c_void,
-) -> c_int {
+fn add(moment: Moment, function: Option<Function>, argument: *mut c_void, object: *mut c_void) -> c_int {
     let Some(function) = function else { return -1 };
     match owner(object, function) {
         Some(owner) => {
@@ -50,11 +45,7 @@ fn add(
 }
 
 /// The host's would call the function when the host exits, long after the mapping is gone.
-unsafe extern "C" fn cxa_atexit(
-    function: Option<Function>,
-    argument: *mut c_void,
-    object: *mut c_void,
-) -> c_int {
+unsafe extern "C" fn cxa_atexit(function: Option<Function>, argument: *mut c_void, object: *mut c_void) -> c_int {
     add(Moment::ProcessExit, function, argument, object)
 }
 
@@ -84,8 +75,7 @@ unsafe extern "C" fn register_atfork(
     0
 }
 
-type PhdrCallback =
-    unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
+type PhdrCallback = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
 
 struct Walk {
     callback: PhdrCallback,
@@ -96,11 +86,7 @@ struct Walk {
 /// The host's objects, then all mappings: an unwinder that is linked into an object finds its frames by it.
 unsafe extern "C" fn dl_iterate_phdr(callback: Option<PhdrCallback>, data: *mut c_void) -> c_int {
     let Some(callback) = callback else { return 0 };
-    let mut walk = Walk {
-        callback,
-        data,
-        changes: loaded::changes(),
-    };
+    let mut walk = Walk { callback, data, changes: loaded::changes() };
     // SAFETY: `one_of_host` gets the `Walk` that it expects, for the time of this call.
     let stop = unsafe { libc::dl_iterate_phdr(Some(one_of_host), (&raw mut walk).cast()) };
     if stop != 0 {
@@ -127,11 +113,7 @@ unsafe extern "C" fn dl_iterate_phdr(callback: Option<PhdrCallback>, data: *mut 
 }
 
 /// Passes an object of the host on, with our changes added to its counters: callers cache by them.
-unsafe extern "C" fn one_of_host(
-    info: *mut libc::dl_phdr_info,
-    size: libc::size_t,
-    walk: *mut c_void,
-) -> c_int {
+unsafe extern "C" fn one_of_host(info: *mut libc::dl_phdr_info, size: libc::size_t, walk: *mut c_void) -> c_int {
     // SAFETY: see `dl_iterate_phdr`.
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     let counters = offset_of!(libc::dl_phdr_info, dlpi_tls_modid);

@@ -39,10 +39,7 @@ impl Relocations {
                 entries.push(decode(entry)?);
             }
         }
-        Ok(Self {
-            entries,
-            packed: slice(image, dynamic.relative_relocations)?.to_vec(),
-        })
+        Ok(Self { entries, packed: slice(image, dynamic.relative_relocations)?.to_vec() })
     }
 
     /// The addresses of words to which the difference between memory and file is added (`DT_RELR`).
@@ -81,45 +78,26 @@ impl Relocations {
 
 impl Relocation {
     fn check(&self, layout: &Layout, symbols: &Symbols) -> Result<()> {
-        let name = || {
-            (self.symbol != 0)
-                .then(|| symbols.name(self.symbol).to_owned())
-                .filter(|name| !name.is_empty())
-        };
+        let name = || (self.symbol != 0).then(|| symbols.name(self.symbol).to_owned()).filter(|name| !name.is_empty());
         let kind = || arch::relocation_name(RelocationType(self.kind));
-        let unsupported = |advice| ErrorKind::UnsupportedRelocation {
-            relocation: kind(),
-            symbol: name(),
-            advice,
-        };
+        let unsupported = |advice| ErrorKind::UnsupportedRelocation { relocation: kind(), symbol: name(), advice };
         if self.action != Action::None && !writable(layout, self.address, self.action.size()) {
-            return Err(
-                if layout.segment(self.address, self.action.size()).is_some() {
-                    text_relocation(kind(), self.address, name())
-                } else {
-                    ErrorKind::malformed("a relocation is outside of the object")
-                },
-            );
+            return Err(if layout.segment(self.address, self.action.size()).is_some() {
+                text_relocation(kind(), self.address, name())
+            } else {
+                ErrorKind::malformed("a relocation is outside of the object")
+            });
         }
         match self.action {
-            Action::Copy => Err(unsupported(
-                "; only executables have it, build with -shared",
-            )),
+            Action::Copy => Err(unsupported("; only executables have it, build with -shared")),
             Action::Text => Err(unsupported("; compile with -fPIC")),
-            Action::Indirect if !layout.is_code(self.addend as u64) => Err(ErrorKind::malformed(
-                "the function of an indirect relocation is not in code",
-            )),
-            _ if self.action.is_thread_local()
-                && layout.thread_local.is_none()
-                && self.is_own_variable(symbols) =>
-            {
-                Err(ErrorKind::malformed(
-                    "it refers to thread-local variables, but has no template of them",
-                ))
+            Action::Indirect if !layout.is_code(self.addend as u64) => {
+                Err(ErrorKind::malformed("the function of an indirect relocation is not in code"))
             }
-            Action::Symbol | Action::SymbolAddend
-                if symbols.get(self.symbol).place == Place::ThreadLocal =>
-            {
+            _ if self.action.is_thread_local() && layout.thread_local.is_none() && self.is_own_variable(symbols) => {
+                Err(ErrorKind::malformed("it refers to thread-local variables, but has no template of them"))
+            }
+            Action::Symbol | Action::SymbolAddend if symbols.get(self.symbol).place == Place::ThreadLocal => {
                 Err(unsupported("; the symbol is a thread-local variable"))
             }
             _ => Ok(()),
@@ -133,10 +111,7 @@ impl Relocation {
     /// What to call the thread-local variable in a message.
     fn variable(&self, symbols: &Symbols) -> String {
         match symbols.name(self.symbol) {
-            "" => format!(
-                "a static variable at offset {:#x} of the thread-local block",
-                self.addend
-            ),
+            "" => format!("a static variable at offset {:#x} of the thread-local block", self.addend),
             name => name.to_owned(),
         }
     }
@@ -150,13 +125,7 @@ fn decode(entry: &Rela64<LE>) -> Result<Relocation> {
         symbol: None,
         advice: "",
     })?;
-    Ok(Relocation {
-        address: entry.r_offset(LE),
-        addend: entry.r_addend(LE),
-        symbol,
-        kind: kind.0,
-        action,
-    })
+    Ok(Relocation { address: entry.r_offset(LE), addend: entry.r_addend(LE), symbol, kind: kind.0, action })
 }
 
 fn slice<'i, T: object::pod::Pod>(image: &'i Image<'_>, table: Table) -> Result<&'i [T]> {
@@ -170,9 +139,7 @@ fn slice<'i, T: object::pod::Pod>(image: &'i Image<'_>, table: Table) -> Result<
     if rest.is_empty() {
         Ok(entries)
     } else {
-        Err(ErrorKind::malformed(
-            "a relocation table's size is no multiple of an entry's",
-        ))
+        Err(ErrorKind::malformed("a relocation table's size is no multiple of an entry's"))
     }
 }
 
@@ -181,9 +148,5 @@ fn writable(layout: &Layout, address: u64, size: u64) -> bool {
 }
 
 fn text_relocation(relocation: String, address: u64, symbol: Option<String>) -> ErrorKind {
-    ErrorKind::TextRelocation {
-        relocation,
-        address,
-        symbol,
-    }
+    ErrorKind::TextRelocation { relocation, address, symbol }
 }

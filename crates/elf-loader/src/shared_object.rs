@@ -63,9 +63,7 @@ impl SharedObject {
     pub fn open(file: impl AsFd, name: impl Into<String>) -> std::result::Result<Self, Error> {
         let name = name.into();
         match Parsed::read(file, &name) {
-            Ok(parsed) => Ok(Self {
-                parsed: Arc::new(parsed),
-            }),
+            Ok(parsed) => Ok(Self { parsed: Arc::new(parsed) }),
             Err(kind) => Err(kind.of(&name)),
         }
     }
@@ -104,8 +102,7 @@ impl SharedObject {
     /// [`ErrorKind::Unresolved`] names all strong symbols that are nowhere. Otherwise the system has no memory left, or the
     /// file was changed after it was opened.
     pub fn map(&self, resolver: &dyn Resolver) -> std::result::Result<Mapping, Error> {
-        self.try_map(resolver)
-            .map_err(|kind| kind.of(&self.parsed.name))
+        self.try_map(resolver).map_err(|kind| kind.of(&self.parsed.name))
     }
 
     fn try_map(&self, resolver: &dyn Resolver) -> Result<Mapping> {
@@ -135,24 +132,14 @@ impl SharedObject {
         );
         let frames = object.frames.as_ref();
         let frames = frames.map(|frames| FrameRegistration::new(frames, &memory, resolver));
-        Ok(Mapping::new(
-            Arc::clone(object),
-            memory,
-            block,
-            registration,
-            frames,
-            deferred,
-        ))
+        Ok(Mapping::new(Arc::clone(object), memory, block, registration, frames, deferred))
     }
 }
 
 impl Parsed {
     fn read(file: impl AsFd, name: &str) -> Result<Self> {
         let system = |what| move |error| ErrorKind::System { what, error };
-        let file = file
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(system("duplicate the descriptor"))?;
+        let file = file.as_fd().try_clone_to_owned().map_err(system("duplicate the descriptor"))?;
         let file = File::from(file);
         let state = state(&file)?;
         let layout = Layout::read(&file, state.0)?;
@@ -173,14 +160,8 @@ impl Parsed {
             relocations,
             frames,
             symbolic: dynamic.symbolic,
-            initialisers: Functions {
-                single: dynamic.init,
-                array: dynamic.init_array,
-            },
-            finalisers: Functions {
-                single: dynamic.fini,
-                array: dynamic.fini_array,
-            },
+            initialisers: Functions { single: dynamic.init, array: dynamic.init_array },
+            finalisers: Functions { single: dynamic.fini, array: dynamic.fini_array },
             layout,
             file,
         })
@@ -188,9 +169,6 @@ impl Parsed {
 }
 
 fn state(file: &File) -> Result<(u64, i64, i64)> {
-    let metadata = file.metadata().map_err(|error| ErrorKind::System {
-        what: "read the file's size",
-        error,
-    })?;
+    let metadata = file.metadata().map_err(|error| ErrorKind::System { what: "read the file's size", error })?;
     Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }

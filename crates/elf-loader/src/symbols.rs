@@ -88,13 +88,7 @@ impl Symbols {
         Ok(found)
     }
 
-    fn symbol(
-        &self,
-        image: &Image<'_>,
-        index: usize,
-        entry: &Sym64<LE>,
-        version: u16,
-    ) -> Result<Symbol> {
+    fn symbol(&self, image: &Image<'_>, index: usize, entry: &Sym64<LE>, version: u16) -> Result<Symbol> {
         let name = entry.st_name(LE);
         string(&self.strings, u64::from(name))?;
         let value = entry.st_value(LE);
@@ -125,8 +119,7 @@ impl Symbols {
             version,
             place,
             weak: entry.st_bind() == elf::STB_WEAK,
-            preemptible: entry.st_bind() != elf::STB_LOCAL
-                && entry.st_visibility() == elf::STV_DEFAULT,
+            preemptible: entry.st_bind() != elf::STB_LOCAL && entry.st_visibility() == elf::STV_DEFAULT,
             value,
         })
     }
@@ -145,17 +138,12 @@ impl Symbols {
     }
 
     pub(crate) fn version(&self, index: u32) -> Option<&str> {
-        self.versions
-            .get(usize::from(self.get(index).version))?
-            .as_deref()
+        self.versions.get(usize::from(self.get(index).version))?.as_deref()
     }
 
     /// The definition that others see by this name.
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        let at = self
-            .exported
-            .binary_search_by(|index| self.name(*index).cmp(name))
-            .ok()?;
+        let at = self.exported.binary_search_by(|index| self.name(*index).cmp(name)).ok()?;
         Some(self.exported[at])
     }
 
@@ -188,8 +176,7 @@ impl Symbols {
 pub(crate) fn strings(image: &Image<'_>, dynamic: &Dynamic) -> Result<String> {
     let table = dynamic.strings;
     let bytes = image.at(table.address, table.size, "the string table")?;
-    String::from_utf8(bytes.to_vec())
-        .map_err(|_| ErrorKind::malformed("the string table is not UTF-8"))
+    String::from_utf8(bytes.to_vec()).map_err(|_| ErrorKind::malformed("the string table is not UTF-8"))
 }
 
 /// The string that begins at `offset`.
@@ -201,12 +188,7 @@ pub(crate) fn string(strings: &str, offset: u64) -> Result<&str> {
         .ok_or_else(|| ErrorKind::malformed("a name is outside of the string table"))
 }
 
-fn slice<'i, T: object::pod::Pod>(
-    image: &'i Image<'_>,
-    address: u64,
-    count: u64,
-    what: &str,
-) -> Result<&'i [T]> {
+fn slice<'i, T: object::pod::Pod>(image: &'i Image<'_>, address: u64, count: u64, what: &str) -> Result<&'i [T]> {
     let size = count.saturating_mul(size_of::<T>() as u64);
     let bytes = image.at(address, size, what)?;
     let (slice, _) = object::slice_from_bytes(bytes, count as usize)
@@ -228,7 +210,5 @@ fn count(image: &Image<'_>, dynamic: &Dynamic) -> Result<u32> {
     let bytes = image.from(address, "the GNU hash table")?;
     let table = GnuHashTable::<Header>::parse(LE, bytes).map_err(malformed)?;
     // A table of no definitions still says where they would begin.
-    Ok(table
-        .symbol_table_length(LE)
-        .unwrap_or_else(|| table.symbol_base()))
+    Ok(table.symbol_table_length(LE).unwrap_or_else(|| table.symbol_base()))
 }

@@ -33,15 +33,10 @@ impl Block {
         // An empty block has an address, too.
         let size = (template.size as usize + skew).max(1);
         let too_large = || ErrorKind::malformed("its thread-local block is too large");
-        let layout =
-            Layout::from_size_align(size, template.align as usize).map_err(|_| too_large())?;
+        let layout = Layout::from_size_align(size, template.align as usize).map_err(|_| too_large())?;
         // SAFETY: the size is not zero.
         let memory = NonNull::new(unsafe { alloc::alloc_zeroed(layout) }).ok_or_else(too_large)?;
-        Ok(Self {
-            memory,
-            layout,
-            skew,
-        })
+        Ok(Self { memory, layout, skew })
     }
 
     /// Copies the initial values out of the object, where they have been relocated.
@@ -52,10 +47,7 @@ impl Block {
         if template.file_size > 0 {
             // SAFETY: both have the template's size, and the segment is readable.
             unsafe {
-                self.start().copy_from_nonoverlapping(
-                    memory.at(template.address),
-                    template.file_size as usize,
-                );
+                self.start().copy_from_nonoverlapping(memory.at(template.address), template.file_size as usize);
             }
         }
     }

@@ -33,11 +33,7 @@ unsafe impl Sync for FrameRegistration {}
 impl FrameRegistration {
     /// Registers the frames with the unwinder that the object's own `throw` reaches, by the same search.
     pub(crate) fn new(frames: &Frames, memory: &Memory, resolver: &dyn Resolver) -> Self {
-        let find = |name| {
-            resolver
-                .resolve(name, None)
-                .or_else(|| resolver.resolve_dependency(name, None))
-        };
+        let find = |name| resolver.resolve(name, None).or_else(|| resolver.resolve_dependency(name, None));
         let found = find("__register_frame").zip(find("__deregister_frame"));
         let (register, deregister) = match found {
             // SAFETY: the functions' type, in both unwinders.
@@ -52,9 +48,7 @@ impl FrameRegistration {
         let start = memory.at(frames.start).cast_const();
         let registered: Vec<*const c_void> = if takes_one_function(register, find) {
             let functions = frames.functions.iter();
-            functions
-                .map(|offset| start.wrapping_add(*offset as usize).cast())
-                .collect()
+            functions.map(|offset| start.wrapping_add(*offset as usize).cast()).collect()
         } else {
             vec![start.cast()]
         };
@@ -62,10 +56,7 @@ impl FrameRegistration {
             // SAFETY: checked frames in memory that stays mapped until they are deregistered.
             unsafe { register(*frames) };
         }
-        Self {
-            registered,
-            deregister,
-        }
+        Self { registered, deregister }
     }
 }
 
@@ -79,10 +70,7 @@ impl Drop for FrameRegistration {
 }
 
 /// Whether this is LLVM's function, which takes one function's entry; libgcc's takes the whole table.
-fn takes_one_function(
-    register: Register,
-    find: impl Fn(&'static str) -> Option<*const c_void>,
-) -> bool {
+fn takes_one_function(register: Register, find: impl Fn(&'static str) -> Option<*const c_void>) -> bool {
     if cfg!(target_env = "musl") {
         return true;
     }

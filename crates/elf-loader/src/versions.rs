@@ -13,11 +13,7 @@ use crate::symbols::string;
 const MOST: u64 = 1 << 15;
 
 /// The names, by index; 0 and 1 (local and unversioned) have none.
-pub(crate) fn names(
-    image: &Image<'_>,
-    dynamic: &Dynamic,
-    strings: &str,
-) -> Result<Vec<Option<String>>> {
+pub(crate) fn names(image: &Image<'_>, dynamic: &Dynamic, strings: &str) -> Result<Vec<Option<String>>> {
     let mut names = Vec::new();
     let mut add = |index: u16, name: u32| -> Result<()> {
         let index = usize::from(index & 0x7fff);
@@ -50,9 +46,7 @@ pub(crate) fn names(
             let library: &Verneed<LE> = read(table, at)?;
             let mut inner = step(at, library.vn_aux.get(LE))?;
             for _ in 0..library.vn_cnt.get(LE) {
-                left = left
-                    .checked_sub(1)
-                    .ok_or_else(|| ErrorKind::malformed("it needs too many versions"))?;
+                left = left.checked_sub(1).ok_or_else(|| ErrorKind::malformed("it needs too many versions"))?;
                 let entry: &Vernaux<LE> = read(table, inner)?;
                 add(entry.vna_other.get(LE).0, entry.vna_name.get(LE))?;
                 match entry.vna_next.get(LE) {

@@ -22,10 +22,7 @@ const SOURCE: &str = "
 #[test]
 fn a_thousand_mappings() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, path) = (
-        folder.path().join("a.cc"),
-        folder.path().join("leak-test.so"),
-    );
+    let (input, path) = (folder.path().join("a.cc"), folder.path().join("leak-test.so"));
     std::fs::write(&input, SOURCE).unwrap();
     let mut compiler = Command::new("c++");
     compiler.args(["-shared", "-fPIC", "-O1", "-Wl,-z,separate-code", "-o"]);
@@ -38,9 +35,7 @@ fn a_thousand_mappings() {
         let mapping = object.map(&host).unwrap();
         // SAFETY: a module of ours.
         unsafe {
-            mapping
-                .run_initialisers(0, ptr::null(), ptr::null())
-                .unwrap();
+            mapping.run_initialisers(0, ptr::null(), ptr::null()).unwrap();
             let run = mapping.symbol("run").unwrap();
             let run: extern "C" fn(i32) -> i32 = std::mem::transmute(run);
             assert_eq!(run(70), 108);
@@ -60,10 +55,7 @@ fn a_thousand_mappings() {
     assert_eq!(after.descriptors, before.descriptors);
     // The allocator may split or grow its own areas a little.
     assert!(after.areas <= before.areas + 10, "{before:?} {after:?}");
-    assert!(
-        after.kilobytes <= before.kilobytes + 4096,
-        "{before:?} {after:?}"
-    );
+    assert!(after.kilobytes <= before.kilobytes + 4096, "{before:?} {after:?}");
     assert_eq!(after.of_module, 0);
 
     // A process that crashed finalises nothing, and what it allocated is its heap's to drop; the mapping goes all the same.

@@ -38,9 +38,7 @@ fn compile(flags: &[&str]) -> Vec<u8> {
     let (input, output) = (folder.path().join("a.cc"), folder.path().join("a.so"));
     std::fs::write(&input, SOURCE).unwrap();
     let mut compiler = Command::new("c++");
-    compiler
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&output, &input]);
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).args([&output, &input]);
     assert!(compiler.args(flags).status().unwrap().success());
     std::fs::read(&output).unwrap()
 }

@@ -100,10 +100,16 @@ pub(crate) type MemoryTree = Arc<vfs::MemoryFs>;
 
 impl Machine {
     /// Makes the machine. `directory` is the existing data directory, or `None` for `memory`.
-    pub(crate) fn new(resources: &Resources, options: &Options, directory: Option<&Path>, memory: &MemoryTree) -> Result<Machine> {
+    pub(crate) fn new(
+        resources: &Resources,
+        options: &Options,
+        directory: Option<&Path>,
+        memory: &MemoryTree,
+    ) -> Result<Machine> {
         let euid = rustix::process::geteuid().as_raw();
         let egid = rustix::process::getegid().as_raw();
-        let identity = if euid == 0 { vfs::Identity::new(ROOT_SHOWN_AS, ROOT_SHOWN_AS) } else { vfs::Identity::new(euid, egid) };
+        let identity =
+            if euid == 0 { vfs::Identity::new(ROOT_SHOWN_AS, ROOT_SHOWN_AS) } else { vfs::Identity::new(euid, egid) };
         let tree = vfs::Namespace::new(identity);
         let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
 
@@ -143,7 +149,10 @@ impl Machine {
         });
         let changed = Arc::new(std::sync::Condvar::new());
         let change = Arc::new(Mutex::new(()));
-        let policy = libos::Policy { network: options.policy.network || !options.listen.addresses.is_empty(), programs: options.policy.programs };
+        let policy = libos::Policy {
+            network: options.policy.network || !options.listen.addresses.is_empty(),
+            programs: options.policy.programs,
+        };
         let mut builder = Builder::new(tree)
             .policy(policy)
             .module_directory(&format!("{PREFIX}/lib/postgresql"))
@@ -157,7 +166,15 @@ impl Machine {
         }
         let hook = Hook(reports.clone(), changed.clone(), change.clone());
         let system = builder.build(hook).map_err(|e| Error::io("make the virtual machine", e))?;
-        Ok(Machine { system, data, reports, changed, change, owner: std::process::id(), port: std::sync::OnceLock::new() })
+        Ok(Machine {
+            system,
+            data,
+            reports,
+            changed,
+            change,
+            owner: std::process::id(),
+            port: std::sync::OnceLock::new(),
+        })
     }
 
     /// The data directory, as processes see it.
@@ -189,9 +206,17 @@ impl Machine {
         let path = format!("{PREFIX}/bin/{program}");
         let mut all = vec![path.clone()];
         all.extend(arguments);
-        let mut variables = vec![format!("PATH={PREFIX}/bin"), "LC_ALL=C".into(), "TZ=UTC".into(), format!("PGHOST={SOCKETS}")];
+        let mut variables =
+            vec![format!("PATH={PREFIX}/bin"), "LC_ALL=C".into(), "TZ=UTC".into(), format!("PGHOST={SOCKETS}")];
         variables.extend_from_slice(environment);
-        Spawn { program: path, arguments: all, environment: variables, directory: "/".into(), stdio: [Stdio::Null, Stdio::Log, Stdio::Log], pid: None }
+        Spawn {
+            program: path,
+            arguments: all,
+            environment: variables,
+            directory: "/".into(),
+            stdio: [Stdio::Null, Stdio::Log, Stdio::Log],
+            pid: None,
+        }
     }
 
     pub(crate) fn start(&self, spawn: Spawn) -> Result<Child> {

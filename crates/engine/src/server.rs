@@ -1,7 +1,7 @@
 //! The whole server: a postmaster and its children, on threads of their own.
 
-use crate::error::{Error, Result};
 use crate::cluster::Lock;
+use crate::error::{Error, Result};
 use crate::machine::{Machine, PORT, SOCKETS};
 use crate::open::{self, Created, Opened};
 use crate::options::Options;
@@ -137,7 +137,13 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Option`] for a program that is not linked in; as [`Server::connect`] otherwise.
-    pub fn program(&self, name: &str, arguments: Vec<String>, environment: &[String], stdio: [Stdio; 3]) -> Result<Child> {
+    pub fn program(
+        &self,
+        name: &str,
+        arguments: Vec<String>,
+        environment: &[String],
+        stdio: [Stdio; 3],
+    ) -> Result<Child> {
         self.machine.check_fork()?;
         if Resources::program(name).is_none() {
             return Err(Error::Option(format!("this build has no program {name}")));

@@ -149,10 +149,7 @@ fn begin(machine: &Machine, options: &Options, database: &str, path: &Path) -> R
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
     arguments.push(database.to_owned());
-    let spawn = Spawn {
-        pid: i32::try_from(std::process::id()).ok(),
-        ..machine.command("postgres", arguments, &[])
-    };
+    let spawn = Spawn { pid: i32::try_from(std::process::id()).ok(), ..machine.command("postgres", arguments, &[]) };
     let mut process = machine.system.spawn_coroutine(spawn).map_err(|e| Error::io("start a session", e))?;
     let mut greeting = Vec::new();
     match drive(&mut process, &mut |bytes: &[u8]| greeting.extend_from_slice(bytes)) {

@@ -6,5 +6,5 @@ mod machine;
 mod programs;
 
 pub use host::{Counts, in_own_process, in_prepared_process, no_longer_than};
-pub use machine::{Event, Machine, Options, Outcome, Recorder, PATIENCE, Running, build, spawn};
+pub use machine::{Event, Machine, Options, Outcome, PATIENCE, Recorder, Running, build, spawn};
 pub use programs::{built_in_modules, native, native_in, program, stock_module};

@@ -241,9 +241,8 @@ impl RawSymbols {
         // SAFETY: the pass emits `count` symbols, sorted, with offsets of NUL-terminated names.
         unsafe {
             let all = table(self.symbols, self.count);
-            let at = all
-                .binary_search_by(|s| CStr::from_ptr(self.names.add(s.name as usize)).to_bytes().cmp(name))
-                .ok()?;
+            let at =
+                all.binary_search_by(|s| CStr::from_ptr(self.names.add(s.name as usize)).to_bytes().cmp(name)).ok()?;
             let found = &all[at];
             Some(if found.is_private != 0 {
                 base.offset(found.value as isize).cast()

@@ -26,7 +26,8 @@ impl Maps {
 
     pub(crate) fn remove(&mut self, address: *mut c_void, length: usize) {
         let (start, end) = pages(address, length);
-        let touched: Vec<_> = self.0.range(..end).rev().take_while(|(_, e)| **e > start).map(|(s, e)| (*s, *e)).collect();
+        let touched: Vec<_> =
+            self.0.range(..end).rev().take_while(|(_, e)| **e > start).map(|(s, e)| (*s, *e)).collect();
         for (from, to) in touched {
             self.0.remove(&from);
             if from < start {

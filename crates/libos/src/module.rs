@@ -53,7 +53,8 @@ impl Modules {
         };
         if found.is_none() {
             let path = handle.checked_sub(1).and_then(|i| self.loaded.get(i)).map_or(&b"the program"[..], |l| &l.path);
-            let text = format!("{}: undefined symbol: {}", String::from_utf8_lossy(path), String::from_utf8_lossy(name));
+            let text =
+                format!("{}: undefined symbol: {}", String::from_utf8_lossy(path), String::from_utf8_lossy(name));
             return self.fail(text);
         }
         found

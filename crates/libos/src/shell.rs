@@ -233,7 +233,8 @@ fn start_host(p: &Process, line: &str, pipe_end: Option<Object>, pipe: Pipe) -> 
     };
     let mut streams = [stream(0), stream(1), stream(2)];
     if let Some(Object::Kernel(end)) = &pipe_end {
-        streams[usize::from(pipe == Pipe::FromOutput)] = rustix::io::dup(end).map_or_else(|_| Stdio::null(), Stdio::from);
+        streams[usize::from(pipe == Pipe::FromOutput)] =
+            rustix::io::dup(end).map_or_else(|_| Stdio::null(), Stdio::from);
     }
     let [input, output, error] = streams;
     let mut command = std::process::Command::new("/bin/sh");
@@ -287,7 +288,8 @@ mod tests {
 
     #[test]
     fn words_quotes_and_redirections() {
-        let command = parse(r#""/pglite/bin/postgres" --check -c 'a b'=c\ d < "/dev/null" > "/dev/null" 2>&1"#).unwrap();
+        let command =
+            parse(r#""/pglite/bin/postgres" --check -c 'a b'=c\ d < "/dev/null" > "/dev/null" 2>&1"#).unwrap();
         assert_eq!(command.words, ["/pglite/bin/postgres", "--check", "-c", "a b=c d"]);
         assert_eq!(command.input.as_deref(), Some("/dev/null"));
         assert_eq!(command.output, Some(("/dev/null".into(), false)));

@@ -72,9 +72,9 @@ impl Segments {
             }
             let protection = ProtFlags::READ | ProtFlags::WRITE;
             // SAFETY: a fresh anonymous mapping overlaps nothing. NORESERVE: pages count when they are touched.
-            let address = unsafe {
-                mmap_anonymous(null_mut(), size, protection, MapFlags::PRIVATE | MapFlags::NORESERVE)
-            }? as usize;
+            let address =
+                unsafe { mmap_anonymous(null_mut(), size, protection, MapFlags::PRIVATE | MapFlags::NORESERVE) }?
+                    as usize;
             state.last += 1;
             state.segments.insert(state.last, Segment { key, address, size, attached: 0, removed: false });
             Ok(state.last)

@@ -196,7 +196,8 @@ const FIRST_PID: i32 = 0x0100_0000;
 impl Table {
     fn next_pid(&mut self) -> i32 {
         loop {
-            self.last_pid = if self.last_pid < FIRST_PID || self.last_pid == i32::MAX { FIRST_PID } else { self.last_pid + 1 };
+            self.last_pid =
+                if self.last_pid < FIRST_PID || self.last_pid == i32::MAX { FIRST_PID } else { self.last_pid + 1 };
             if !self.by_pid.contains_key(&self.last_pid) {
                 return self.last_pid;
             }

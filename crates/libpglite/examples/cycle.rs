@@ -11,7 +11,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let q = t.elapsed();
         drop(client);
         db.close()?;
-        println!("{i}: {o:?} {q:?} {:?} threads {} fds {} maps {}", t.elapsed(), std::fs::read_dir("/proc/self/task")?.count(), std::fs::read_dir("/proc/self/fd")?.count(), std::fs::read_to_string("/proc/self/maps")?.lines().count());
+        println!(
+            "{i}: {o:?} {q:?} {:?} threads {} fds {} maps {}",
+            t.elapsed(),
+            std::fs::read_dir("/proc/self/task")?.count(),
+            std::fs::read_dir("/proc/self/fd")?.count(),
+            std::fs::read_to_string("/proc/self/maps")?.lines().count()
+        );
     }
     Ok(())
 }

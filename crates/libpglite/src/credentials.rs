@@ -105,7 +105,8 @@ pub(crate) fn uri(options: &Options, password: Option<&str>) -> Result<String> {
             Ok(format!("postgresql://{login}@{ip}:{port}/postgres"))
         }
         None => Err(Error::Option(
-            "the database has no listener: open it with Builder::listen_socket or Builder::listen_tcp to get a URI".into(),
+            "the database has no listener: open it with Builder::listen_socket or Builder::listen_tcp to get a URI"
+                .into(),
         )),
     }
 }
@@ -126,7 +127,10 @@ mod tests {
         let mut options = Options::new(Location::Memory);
         assert!(uri(&options, None).is_err());
         options.listen.sockets.push(PathBuf::from("/no such/fold&er"));
-        assert_eq!(uri(&options, Some("p@ss")).unwrap(), "postgresql://postgres:p%40ss@/postgres?host=/no%20such/fold%26er");
+        assert_eq!(
+            uri(&options, Some("p@ss")).unwrap(),
+            "postgresql://postgres:p%40ss@/postgres?host=/no%20such/fold%26er"
+        );
         options.listen.sockets.clear();
         options.listen.addresses.push("0.0.0.0:6000".parse().unwrap());
         assert_eq!(uri(&options, None).unwrap(), "postgresql://postgres@127.0.0.1:6000/postgres");

@@ -27,7 +27,7 @@ pub use builder::{Builder, Source};
 pub use database::{Database, Session};
 pub use engine::{Access, Error, Log, Message, Result, Severity};
 pub use engine::{Child, Status, Stdio};
-pub use resources::{postgres_version, VERSION};
+pub use resources::{VERSION, postgres_version};
 pub use standalone::{Canceller, Standalone};
 
 pub use postgres;

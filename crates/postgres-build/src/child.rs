@@ -49,10 +49,7 @@ impl Running {
         if STOPPED.load(Ordering::SeqCst) {
             bail!("interrupted");
         }
-        let child = command
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {}", describe(command)))?;
+        let child = command.process_group(0).spawn().with_context(|| format!("cannot start {}", describe(command)))?;
         groups.insert(child.id() as i32);
         Ok(Self(child))
     }
@@ -60,10 +57,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        GROUPS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(self.0.id() as i32));
+        GROUPS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.0.id() as i32));
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -89,18 +83,12 @@ pub fn lines(mut command: Command, on_line: &mut dyn FnMut(&str)) -> Result<()> 
             tail.pop_front();
         }
     }
-    let status = running
-        .0
-        .wait()
-        .with_context(|| format!("cannot wait for {what}"))?;
+    let status = running.0.wait().with_context(|| format!("cannot wait for {what}"))?;
     if STOPPED.load(Ordering::SeqCst) {
         bail!("interrupted");
     }
     if !status.success() {
-        bail!(
-            "{what} failed ({status}); its last lines:\n{}",
-            Vec::from(tail).join("\n")
-        );
+        bail!("{what} failed ({status}); its last lines:\n{}", Vec::from(tail).join("\n"));
     }
     Ok(())
 }
@@ -113,16 +101,9 @@ pub fn run(command: Command) -> Result<()> {
 /// Runs a command and returns what it prints, without its errors unless it fails.
 pub fn output(command: &mut Command) -> Result<String> {
     let what = describe(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {what}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {what}"))?;
     if !output.status.success() {
-        bail!(
-            "{what} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("{what} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -143,10 +124,7 @@ pub fn cargo() -> Command {
 /// A command as one would type it, shortened.
 fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let mut text = words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut text = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = text.char_indices().nth(300) {
         text.replace_range(end.., " ...");
     }
@@ -166,23 +144,14 @@ mod tests {
     #[test]
     fn lines_of_both_streams() {
         let mut seen = Vec::new();
-        lines(shell("echo one; echo two >&2"), &mut |line| {
-            seen.push(line.to_owned())
-        })
-        .unwrap();
+        lines(shell("echo one; echo two >&2"), &mut |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one", "two"]);
     }
 
     #[test]
     fn a_failure_shows_the_command_and_the_last_lines() {
         let error = run(shell("seq 100; exit 3")).unwrap_err().to_string();
-        assert!(
-            error.contains("seq 100; exit 3") && error.contains("exit status: 3"),
-            "{error}"
-        );
-        assert!(
-            error.ends_with("\n100") && error.contains("\n61\n") && !error.contains("\n60\n"),
-            "{error}"
-        );
+        assert!(error.contains("seq 100; exit 3") && error.contains("exit status: 3"), "{error}");
+        assert!(error.ends_with("\n100") && error.contains("\n61\n") && !error.contains("\n60\n"), "{error}");
     }
 }

@@ -31,20 +31,13 @@ pub struct Tree {
 /// Compiles a source, unless that has been done.
 pub fn compile(source: &Source, target: &str, cache: &Cache, progress: &Progress) -> Result<Tree> {
     let compiler = tools::llvm("clang")?;
-    let folder = cache
-        .folder("trees")
-        .join(tree_key(source, target, &compiler));
-    let [unpacked, configured, complete] =
-        ["unpacked", "configured", "complete"].map(|name| folder.join(name));
+    let folder = cache.folder("trees").join(tree_key(source, target, &compiler));
+    let [unpacked, configured, complete] = ["unpacked", "configured", "complete"].map(|name| folder.join(name));
     let build = folder.join("build");
     if let Ok(path) = std::fs::read_to_string(&complete) {
-        return Ok(Tree {
-            source: path.into(),
-            build,
-        });
+        return Ok(Tree { source: path.into(), build });
     }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
 
     let tree = match std::fs::read_to_string(&unpacked) {
         Ok(path) => PathBuf::from(path),
@@ -62,56 +55,34 @@ pub fn compile(source: &Source, target: &str, cache: &Cache, progress: &Progress
     // make goes on where it was stopped; configure begins again
     if !configured.exists() {
         if build.exists() {
-            std::fs::remove_dir_all(&build)
-                .with_context(|| format!("cannot remove {}", build.display()))?;
+            std::fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
         }
-        std::fs::create_dir(&build)
-            .with_context(|| format!("cannot create {}", build.display()))?;
+        std::fs::create_dir(&build).with_context(|| format!("cannot create {}", build.display()))?;
         let mut command = child::command(tree.join("configure"));
-        command
-            .current_dir(&build)
-            .args(options::configure_arguments());
+        command.current_dir(&build).args(options::configure_arguments());
         command.arg(format!("CC={}", recorder.display()));
         for (variable, tool) in [("AR", "llvm-ar"), ("RANLIB", "llvm-ranlib")] {
             command.arg(format!("{variable}={}", tools::llvm(tool)?.display()));
         }
-        command.arg(format!(
-            "LDFLAGS=--ld-path={}",
-            tools::llvm("ld.lld")?.display()
-        ));
+        command.arg(format!("LDFLAGS=--ld-path={}", tools::llvm("ld.lld")?.display()));
         let step = progress.step(&format!("configure PostgreSQL {}", source.version), CHECKS);
-        logged(command, &folder.join("configure.log"), step, &|line| {
-            line.starts_with("checking ")
-        })?;
+        logged(command, &folder.join("configure.log"), step, &|line| line.starts_with("checking "))?;
         mark(&configured, &build)?;
     }
 
     let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
     let mut command = child::command("make");
-    command
-        .env("RECORD_LINKS", "1")
-        .arg("-C")
-        .arg(&build)
-        .arg(format!("-j{jobs}"))
-        .arg("world-bin");
+    command.env("RECORD_LINKS", "1").arg("-C").arg(&build).arg(format!("-j{jobs}")).arg("world-bin");
     let prefix = format!("{} ", recorder.display());
     let step = progress.step(&format!("compile PostgreSQL {}", source.version), OBJECTS);
-    logged(command, &folder.join("make.log"), step, &|line| {
-        line.starts_with(&prefix) && line.contains(" -c ")
-    })?;
+    logged(command, &folder.join("make.log"), step, &|line| line.starts_with(&prefix) && line.contains(" -c "))?;
     mark(&complete, &tree)?;
-    Ok(Tree {
-        source: tree,
-        build,
-    })
+    Ok(Tree { source: tree, build })
 }
 
 fn tree_key(source: &Source, target: &str, compiler: &Path) -> String {
     let mut sum = Sum::default();
-    sum.part("tree 1")
-        .part(&source.checksum)
-        .part(target)
-        .part(recipe::RECORDER);
+    sum.part("tree 1").part(&source.checksum).part(target).part(recipe::RECORDER);
     sum.part(compiler.as_os_str().as_encoded_bytes());
     for argument in options::configure_arguments() {
         sum.part(argument);

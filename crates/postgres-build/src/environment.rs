@@ -30,16 +30,7 @@ fn is_foreign(name: &str) -> bool {
         "NUM_JOBS",
         "DESTDIR",
     ];
-    const PREFIXES: [&str; 8] = [
-        "CARGO_",
-        "DEP_",
-        "RUSTC",
-        "RUSTDOC",
-        "RUSTFLAGS",
-        "MAKE",
-        "MFLAGS",
-        "GNUMAKEFLAGS",
-    ];
+    const PREFIXES: [&str; 8] = ["CARGO_", "DEP_", "RUSTC", "RUSTDOC", "RUSTFLAGS", "MAKE", "MFLAGS", "GNUMAKEFLAGS"];
     const KEPT: [&str; 4] = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR"];
     let starts = |list: &[&str]| list.iter().any(|prefix| name.starts_with(prefix));
     EXACT.contains(&name) || (starts(&PREFIXES) && !starts(&KEPT))
@@ -51,25 +42,14 @@ mod tests {
 
     #[test]
     fn what_a_nested_build_must_not_see() {
-        for name in [
-            "MAKEFLAGS",
-            "CARGO_MAKEFLAGS",
-            "CARGO_TARGET_DIR",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "RUSTC_WRAPPER",
-            "TARGET",
-        ] {
+        for name in
+            ["MAKEFLAGS", "CARGO_MAKEFLAGS", "CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "TARGET"]
+        {
             assert!(is_foreign(name), "{name}");
         }
-        for name in [
-            "PATH",
-            "CARGO",
-            "CARGO_HOME",
-            "CARGO_NET_OFFLINE",
-            "HOME",
-            "RUSTUP_TOOLCHAIN",
-            "LLVM_SYS_221_PREFIX",
-        ] {
+        for name in
+            ["PATH", "CARGO", "CARGO_HOME", "CARGO_NET_OFFLINE", "HOME", "RUSTUP_TOOLCHAIN", "LLVM_SYS_221_PREFIX"]
+        {
             assert!(!is_foreign(name), "{name}");
         }
     }

@@ -29,9 +29,7 @@ impl Sum {
         for path in files_below(&root.join(relative))? {
             let name = path.strip_prefix(root).unwrap_or(&path);
             self.part(name.as_os_str().as_encoded_bytes());
-            self.part(
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
-            );
+            self.part(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
         self.part(relative.as_os_str().as_encoded_bytes());
         Ok(self)
@@ -117,10 +115,6 @@ mod tests {
         std::fs::rename(dir.path().join("src/b/c"), dir.path().join("src/b/d")).unwrap();
         let renamed = sum();
         let all = [&empty, &one, &changed, &renamed];
-        assert!(
-            all.iter()
-                .enumerate()
-                .all(|(at, sum)| !all[..at].contains(sum))
-        );
+        assert!(all.iter().enumerate().all(|(at, sum)| !all[..at].contains(sum)));
     }
 }

@@ -24,18 +24,13 @@ const INPUTS: [&str; 8] = [
 ];
 
 /// What the template cluster depends on, beside the prepared build.
-const TEMPLATE_INPUTS: [&str; 3] = [
-    "crates/mkcluster/Cargo.toml",
-    "crates/mkcluster/src",
-    "crates/engine/src/cluster/initdb.rs",
-];
+const TEMPLATE_INPUTS: [&str; 3] =
+    ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src", "crates/engine/src/cluster/initdb.rs"];
 
 /// The key of the prepared build of a source with this checksum.
 pub fn prepared(workspace: &Workspace, source_checksum: &str, target: &str) -> Result<String> {
     let mut sum = Sum::default();
-    sum.part("prepared build 1")
-        .part(source_checksum)
-        .part(target);
+    sum.part("prepared build 1").part(source_checksum).part(target);
     for input in INPUTS {
         sum.tree(&workspace.root, Path::new(input))?;
     }
@@ -59,9 +54,7 @@ pub fn template(workspace: &Workspace, prepared_key: &str) -> Result<Option<Stri
 /// The files and folders whose change means another key: those that are there.
 pub fn inputs(workspace: &Workspace) -> Vec<PathBuf> {
     let all = INPUTS.iter().chain(&TEMPLATE_INPUTS);
-    all.map(|input| workspace.root.join(input))
-        .filter(|path| path.exists())
-        .collect()
+    all.map(|input| workspace.root.join(input)).filter(|path| path.exists()).collect()
 }
 
 /// Half of a sum is enough to tell builds apart, and makes shorter paths.
@@ -78,9 +71,7 @@ mod tests {
     #[test]
     fn every_input_changes_the_key() {
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Workspace {
-            root: dir.path().to_owned(),
-        };
+        let workspace = Workspace { root: dir.path().to_owned() };
         let mut keys = vec![
             prepared(&workspace, "1", "x86_64").unwrap(),
             prepared(&workspace, "2", "x86_64").unwrap(),
@@ -101,9 +92,7 @@ mod tests {
     #[test]
     fn no_template_without_its_program() {
         let dir = tempfile::tempdir().unwrap();
-        let workspace = Workspace {
-            root: dir.path().to_owned(),
-        };
+        let workspace = Workspace { root: dir.path().to_owned() };
         assert_eq!(template(&workspace, "k").unwrap(), None);
         std::fs::create_dir_all(dir.path().join("crates/mkcluster")).unwrap();
         std::fs::write(dir.path().join("crates/mkcluster/Cargo.toml"), "").unwrap();

@@ -17,11 +17,8 @@ pub struct Workspace {
 impl Workspace {
     /// The checkout that this crate was compiled from.
     pub fn compiled_from() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .expect("this crate is in crates/")
-            .to_owned();
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is in crates/").to_owned();
         Self { root }
     }
 
@@ -60,14 +57,8 @@ pub struct Cache {
 impl Cache {
     /// `$XDG_CACHE_HOME/libpglite`, or `~/.cache/libpglite`.
     pub fn from_environment() -> Result<Self> {
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let Some(base) =
-            absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
-        else {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let Some(base) = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))) else {
             bail!("no folder for the cache: set HOME or XDG_CACHE_HOME to an absolute path");
         };
         Ok(Self::at(base.join("libpglite")))
@@ -98,11 +89,9 @@ impl Cache {
     pub fn work(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder("work").join(name);
         if folder.exists() {
-            std::fs::remove_dir_all(&folder)
-                .with_context(|| format!("cannot remove {}", folder.display()))?;
+            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
     }
 
@@ -110,10 +99,7 @@ impl Cache {
     /// holds it.
     pub fn lock(&self, wait: impl FnOnce()) -> Result<File> {
         // configure, make and the shell split CC at spaces
-        let plain = self
-            .root
-            .to_str()
-            .is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c == '\''));
+        let plain = self.root.to_str().is_some_and(|path| !path.contains(|c: char| c.is_whitespace() || c == '\''));
         ensure!(
             plain,
             "PostgreSQL cannot be built below {}: the path has spaces or quotes in it; set XDG_CACHE_HOME to another folder",
@@ -138,9 +124,7 @@ impl Cache {
     /// file itself is not read.
     pub fn newest_source(&self) -> Option<CachedSource> {
         let listing = std::fs::read_dir(self.folder("sources")).ok()?;
-        let sources = listing
-            .flatten()
-            .filter_map(|file| CachedSource::at(&file.path()));
+        let sources = listing.flatten().filter_map(|file| CachedSource::at(&file.path()));
         sources.max_by_key(|source| version::minor(&source.version))
     }
 }
@@ -167,22 +151,14 @@ impl CachedSource {
     /// Describes the tarball at `path`, where its name and the checksum beside it are in order. The
     /// pinned release needs no checksum.
     fn at(path: &Path) -> Option<Self> {
-        let version = path
-            .file_name()?
-            .to_str()?
-            .strip_prefix("postgresql-")?
-            .strip_suffix(".tar.bz2")?;
+        let version = path.file_name()?.to_str()?.strip_prefix("postgresql-")?.strip_suffix(".tar.bz2")?;
         version::minor(version)?;
         let checksum = match std::fs::read_to_string(Self::checksum_file(path)) {
             Ok(line) => line.split_whitespace().next()?.to_owned(),
             Err(_) if version == version::PINNED => version::PINNED_SHA256.to_owned(),
             Err(_) => return None,
         };
-        Some(Self {
-            path: path.to_owned(),
-            version: version.to_owned(),
-            checksum,
-        })
+        Some(Self { path: path.to_owned(), version: version.to_owned(), checksum })
     }
 }
 
@@ -201,25 +177,18 @@ mod tests {
             let path = sources.join(format!("postgresql-{version}.tar.bz2"));
             std::fs::write(&path, "").unwrap();
             if let Some(sum) = sum {
-                std::fs::write(CachedSource::checksum_file(&path), format!("{sum}  file\n"))
-                    .unwrap();
+                std::fs::write(CachedSource::checksum_file(&path), format!("{sum}  file\n")).unwrap();
             }
         };
         add("18.11", None);
         assert_eq!(cache.newest_source(), None);
         add(version::PINNED, None);
-        assert_eq!(
-            cache.newest_source().unwrap().checksum,
-            version::PINNED_SHA256
-        );
+        assert_eq!(cache.newest_source().unwrap().checksum, version::PINNED_SHA256);
         add("18.9", Some("99"));
         add("18.10", Some("1010"));
         add("17.12", Some("17"));
         add("18.x", Some("18"));
         let newest = cache.newest_source().unwrap();
-        assert_eq!(
-            (newest.version.as_str(), newest.checksum.as_str()),
-            ("18.10", "1010")
-        );
+        assert_eq!((newest.version.as_str(), newest.checksum.as_str()), ("18.10", "1010"));
     }
 }

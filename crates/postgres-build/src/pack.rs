@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use crate::prepared::Manifest;
 
 /// The manifest of a bundle that belongs to a prepared build.
-pub fn bundle_manifest(
-    manifest: &Manifest,
-    metadata: BTreeMap<String, String>,
-) -> bundle::Manifest {
+pub fn bundle_manifest(manifest: &Manifest, metadata: BTreeMap<String, String>) -> bundle::Manifest {
     bundle::Manifest {
         postgres_version: manifest.postgres_version.clone(),
         target: manifest.target.clone(),

@@ -28,18 +28,9 @@ pub struct Request {
 }
 
 /// Makes a prepared build, or finds it in the cache.
-pub fn build(
-    request: &Request,
-    workspace: &Workspace,
-    cache: &Cache,
-    progress: &Progress,
-) -> Result<Prepared> {
+pub fn build(request: &Request, workspace: &Workspace, cache: &Cache, progress: &Progress) -> Result<Prepared> {
     let host = version::host_target();
-    ensure!(
-        request.target == host,
-        "cannot build for {}: as yet only for this machine, {host}",
-        request.target
-    );
+    ensure!(request.target == host, "cannot build for {}: as yet only for this machine, {host}", request.target);
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     let source = source::obtain(cache, progress)?;
     let key = key::prepared(workspace, &source.checksum, &request.target)?;
@@ -53,13 +44,7 @@ pub fn build(
     };
     prune::touch(&prepared.folder);
     if request.template {
-        template::make(
-            &prepared,
-            workspace,
-            cache,
-            request.template_again,
-            progress,
-        )?;
+        template::make(&prepared, workspace, cache, request.template_again, progress)?;
     }
     Ok(prepared)
 }
@@ -76,11 +61,7 @@ fn prepare(
     let (tree, pass) = std::thread::scope(|scope| {
         let pass = scope.spawn(|| codegen::build_pass(workspace, cache, progress));
         let tree = compile::compile(source, &request.target, cache, progress);
-        (
-            tree,
-            pass.join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
+        (tree, pass.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (tree, pass) = (tree?, pass?);
     prune::touch(tree.build.parent().unwrap_or(&tree.build));
@@ -97,10 +78,7 @@ fn prepare(
     codegen::archive(&objects, &output, &output.join(prepared::DEBUG))?;
     for unit in &units {
         let report = format!("{}.report.json", unit.name);
-        std::fs::copy(
-            work.join(&report),
-            output.join(prepared::DEBUG).join(&report),
-        )?;
+        std::fs::copy(work.join(&report), output.join(prepared::DEBUG).join(&report))?;
     }
     step.finish("");
 
@@ -110,41 +88,20 @@ fn prepare(
         source_checksum: source.checksum.clone(),
         target: request.target.clone(),
         compiler: compiler()?,
-        programs: units
-            .iter()
-            .flat_map(|unit| &unit.programs)
-            .map(|program| program.name.clone())
-            .collect(),
-        modules: units
-            .iter()
-            .flat_map(|unit| &unit.modules)
-            .map(|module| module.name.clone())
-            .collect(),
+        programs: units.iter().flat_map(|unit| &unit.programs).map(|program| program.name.clone()).collect(),
+        modules: units.iter().flat_map(|unit| &unit.modules).map(|module| module.name.clone()).collect(),
         system_libraries: system_libraries(&units),
         ..Prepared::empty_manifest()
     };
-    let result = Prepared {
-        folder: output.clone(),
-        manifest: manifest.clone(),
-    };
+    let result = Prepared { folder: output.clone(), manifest: manifest.clone() };
     let step = progress.step("pack the share files", 0);
     let bundle = pack::bundle_manifest(&manifest, BTreeMap::new());
-    let bytes = share::pack(
-        &tree,
-        &work.join("stage"),
-        bundle,
-        &manifest.programs,
-        &manifest.modules,
-    )?;
+    let bytes = share::pack(&tree, &work.join("stage"), bundle, &manifest.programs, &manifest.modules)?;
     std::fs::write(result.share_bundle(), &bytes).context("cannot write the share bundle")?;
     step.finish(&format!("{} kB", bytes.len() / 1000));
 
     for path in [result.library(), result.share_bundle()] {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         manifest.checksums.insert(name, hash::file(&path)?);
     }
     Prepared::create(&result.folder, &manifest)?;
@@ -159,17 +116,11 @@ fn units(tree: &Tree, workspace: &Workspace, work: &Path) -> Result<Vec<unit::Un
     let links = Links::read(&tree.build)?;
     let objects = glue::compile(tree, workspace, work)?;
     let (wrap, names) = (glue::wrapped(&workspace.glue()), workspace.names());
-    Ok(vec![
-        unit::server(&links, &objects, wrap, &names)?,
-        unit::clients(&links, &names)?,
-    ])
+    Ok(vec![unit::server(&links, &objects, wrap, &names)?, unit::clients(&links, &names)?])
 }
 
 fn system_libraries(units: &[unit::Unit]) -> Vec<String> {
-    let mut names: Vec<String> = units
-        .iter()
-        .flat_map(|unit| unit.system_libraries.clone())
-        .collect();
+    let mut names: Vec<String> = units.iter().flat_map(|unit| unit.system_libraries.clone()).collect();
     names.sort();
     names.dedup();
     names

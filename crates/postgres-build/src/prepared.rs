@@ -67,24 +67,17 @@ impl Prepared {
     /// Opens the prepared build in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let text = std::fs::read(&path).with_context(|| {
-            format!(
-                "{} is not a prepared build: cannot read {MANIFEST}",
-                folder.display()
-            )
-        })?;
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .with_context(|| format!("{} cannot be understood", path.display()))?;
+        let text = std::fs::read(&path)
+            .with_context(|| format!("{} is not a prepared build: cannot read {MANIFEST}", folder.display()))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).with_context(|| format!("{} cannot be understood", path.display()))?;
         ensure!(
             manifest.format == FORMAT,
             "the prepared build in {} has format {}, this version of libpglite reads {FORMAT}: make a new one with `cargo xtask prepared`",
             folder.display(),
             manifest.format
         );
-        let prepared = Self {
-            folder: folder.to_owned(),
-            manifest,
-        };
+        let prepared = Self { folder: folder.to_owned(), manifest };
         for file in [prepared.library(), prepared.share_bundle()] {
             ensure!(
                 file.is_file(),
@@ -120,16 +113,9 @@ impl Prepared {
 
     /// Fails where the code is for another target, or of another major version.
     pub fn check_target(&self, target: &str) -> Result<()> {
-        let Manifest {
-            target: found,
-            postgres_version,
-            ..
-        } = &self.manifest;
+        let Manifest { target: found, postgres_version, .. } = &self.manifest;
         let folder = self.folder.display();
-        ensure!(
-            found == target,
-            "the prepared build in {folder} is for {found}, but {target} is compiled for"
-        );
+        ensure!(found == target, "the prepared build in {folder} is for {found}, but {target} is compiled for");
         ensure!(
             version::is_supported(postgres_version),
             "the prepared build in {folder} is of PostgreSQL {postgres_version}, not {}",
@@ -185,41 +171,24 @@ impl Prepared {
         encoder.long_distance_matching(true).with_context(context)?;
         let mut archive = tar::Builder::new(encoder);
         archive.mode(tar::HeaderMode::Deterministic);
-        let mut names = vec![
-            MANIFEST.into(),
-            file_name(&self.library()),
-            file_name(&self.share_bundle()),
-        ];
+        let mut names = vec![MANIFEST.into(), file_name(&self.library()), file_name(&self.share_bundle())];
         if let Some(template) = self.template_bundle() {
             names.extend([TEMPLATE.into(), file_name(&template)]);
         }
         for name in names {
-            archive
-                .append_path_with_name(self.folder.join(&name), &name)
-                .with_context(context)?;
+            archive.append_path_with_name(self.folder.join(&name), &name).with_context(context)?;
         }
         let encoder = archive.into_inner().with_context(context)?;
-        encoder
-            .finish()
-            .and_then(|file| file.into_inner()?.sync_all())
-            .with_context(context)
+        encoder.finish().and_then(|file| file.into_inner()?.sync_all()).with_context(context)
     }
 
     /// Unpacks an archive made by [`Prepared::archive`] into `folder` and opens it.
     pub fn unpack(archive: &Path, folder: &Path) -> Result<Self> {
-        let context = || {
-            format!(
-                "cannot unpack {}: is it an archive made by `cargo xtask prepared`?",
-                archive.display()
-            )
-        };
-        let file =
-            File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        tar::Archive::new(zstd::Decoder::new(file).with_context(context)?)
-            .unpack(folder)
-            .with_context(context)?;
+        let context =
+            || format!("cannot unpack {}: is it an archive made by `cargo xtask prepared`?", archive.display());
+        let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        tar::Archive::new(zstd::Decoder::new(file).with_context(context)?).unpack(folder).with_context(context)?;
         Self::open(folder)
     }
 
@@ -276,15 +245,10 @@ mod tests {
         assert!(!unpacked.debug_folder().exists());
 
         std::fs::write(prepared.template_bundle_path(), "template").unwrap();
-        prepared
-            .set_template(&Template { key: "k".into() })
-            .unwrap();
+        prepared.set_template(&Template { key: "k".into() }).unwrap();
         prepared.archive(&archive, 3).unwrap();
         let unpacked = Prepared::open_or_unpack(&archive, &dir.path().join("second")).unwrap();
-        assert_eq!(
-            std::fs::read(unpacked.template_bundle().unwrap()).unwrap(),
-            b"template"
-        );
+        assert_eq!(std::fs::read(unpacked.template_bundle().unwrap()).unwrap(), b"template");
         let folder = Prepared::open_or_unpack(&unpacked.folder, Path::new("unused")).unwrap();
         assert_eq!(folder.template().unwrap().key, "k");
     }
@@ -321,11 +285,6 @@ mod tests {
         prepared.manifest.postgres_version = "17.2".into();
         assert!(prepared.check_target("x86_64-unknown-linux-gnu").is_err());
         prepared.manifest.format = 2;
-        assert!(
-            Prepared::create(dir.path(), &prepared.manifest)
-                .unwrap_err()
-                .to_string()
-                .contains("format 2")
-        );
+        assert!(Prepared::create(dir.path(), &prepared.manifest).unwrap_err().to_string().contains("format 2"));
     }
 }

@@ -22,11 +22,7 @@ impl Default for Progress {
 impl Progress {
     /// Looks whether the error stream is a terminal.
     pub fn new() -> Self {
-        Self {
-            terminal: std::io::stderr().is_terminal(),
-            bars: MultiProgress::new(),
-            finished: Mutex::default(),
-        }
+        Self { terminal: std::io::stderr().is_terminal(), bars: MultiProgress::new(), finished: Mutex::default() }
     }
 
     /// Prints a line, above the bars.
@@ -37,11 +33,7 @@ impl Progress {
     /// Begins a step of about `total` parts; of unknown length where that is zero.
     pub fn step(&self, name: &str, total: u64) -> Step<'_> {
         let bar = if self.terminal {
-            let bar = if total == 0 {
-                ProgressBar::new_spinner()
-            } else {
-                ProgressBar::new(total)
-            };
+            let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
             let template = if total == 0 {
                 "{spinner} {msg} [{elapsed}]"
             } else {
@@ -58,23 +50,12 @@ impl Progress {
             self.note(&format!("{name} ..."));
             ProgressBar::hidden()
         };
-        Step {
-            progress: self,
-            name: name.to_owned(),
-            start: Instant::now(),
-            bar,
-            total,
-            done: 0,
-            tenths: 0,
-        }
+        Step { progress: self, name: name.to_owned(), start: Instant::now(), bar, total, done: 0, tenths: 0 }
     }
 
     /// The steps so far, with their durations.
     pub fn finished(&self) -> Vec<(String, Duration)> {
-        self.finished
-            .lock()
-            .map(|finished| finished.clone())
-            .unwrap_or_default()
+        self.finished.lock().map(|finished| finished.clone()).unwrap_or_default()
     }
 }
 
@@ -105,14 +86,9 @@ impl Step<'_> {
     pub fn finish(self, result: &str) {
         let duration = self.start.elapsed();
         self.bar.finish_and_clear();
-        let result = if result.is_empty() {
-            String::new()
-        } else {
-            format!(": {result}")
-        };
+        let result = if result.is_empty() { String::new() } else { format!(": {result}") };
         let seconds = duration.as_secs_f64();
-        self.progress
-            .note(&format!("{}{result} [{seconds:.1} s]", self.name));
+        self.progress.note(&format!("{}{result} [{seconds:.1} s]", self.name));
         if let Ok(mut finished) = self.progress.finished.lock() {
             finished.push((self.name.clone(), duration));
         }

@@ -12,8 +12,7 @@ const KEPT: [(&str, usize); 3] = [("prepared", 4), ("objects", 8), ("trees", 2)]
 
 /// Removes what has not been used for the longest time.
 pub fn prune(cache: &Cache) -> Result<()> {
-    KEPT.iter()
-        .try_for_each(|(folder, kept)| prune_folder(&cache.folder(folder), *kept))
+    KEPT.iter().try_for_each(|(folder, kept)| prune_folder(&cache.folder(folder), *kept))
 }
 
 /// Notes that an entry of the cache is in use.
@@ -28,18 +27,12 @@ fn prune_folder(folder: &Path, kept: usize) -> Result<()> {
     let Ok(listing) = std::fs::read_dir(folder) else {
         return Ok(());
     };
-    let mut entries: Vec<_> = listing
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
+    let mut entries: Vec<_> =
+        listing.flatten().filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
     entries.sort();
     let excess = entries.len().saturating_sub(kept);
     for (_, path) in entries.drain(..excess) {
-        let removed = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
-        } else {
-            std::fs::remove_file(&path)
-        };
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
@@ -58,17 +51,11 @@ mod tests {
             let path = dir.path().join(age.to_string());
             std::fs::create_dir(&path).unwrap();
             let time = SystemTime::now() - Duration::from_secs(1000 * (age + 1));
-            std::fs::File::open(&path)
-                .unwrap()
-                .set_modified(time)
-                .unwrap();
+            std::fs::File::open(&path).unwrap().set_modified(time).unwrap();
         }
         touch(&dir.path().join("4"));
         prune_folder(dir.path(), 2).unwrap();
-        let mut left: Vec<_> = std::fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["0", "4"]);
     }

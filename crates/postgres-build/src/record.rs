@@ -52,42 +52,32 @@ pub struct Link {
 impl Link {
     /// The name without extension and version: `postgres`, `libpq`, `plpgsql`.
     pub fn name(&self) -> &str {
-        let name = self
-            .output
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = self.output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.split_once(".so").map_or(name, |(name, _)| name)
     }
 
     /// Its static libraries.
     pub fn archives(&self) -> impl Iterator<Item = &Path> {
-        self.dependencies
-            .iter()
-            .filter_map(|dependency| match dependency {
-                Dependency::Archive(path) => Some(path.as_path()),
-                _ => None,
-            })
+        self.dependencies.iter().filter_map(|dependency| match dependency {
+            Dependency::Archive(path) => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// Its shared libraries of the build tree.
     pub fn libraries(&self) -> impl Iterator<Item = &Path> {
-        self.dependencies
-            .iter()
-            .filter_map(|dependency| match dependency {
-                Dependency::Library(path) => Some(path.as_path()),
-                _ => None,
-            })
+        self.dependencies.iter().filter_map(|dependency| match dependency {
+            Dependency::Library(path) => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// Its libraries of the system.
     pub fn system_libraries(&self) -> impl Iterator<Item = &str> {
-        self.dependencies
-            .iter()
-            .filter_map(|dependency| match dependency {
-                Dependency::System(name) => Some(name.as_str()),
-                _ => None,
-            })
+        self.dependencies.iter().filter_map(|dependency| match dependency {
+            Dependency::System(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 }
 
@@ -101,14 +91,10 @@ pub struct Links {
 impl Links {
     /// Reads all records below `build`.
     pub fn read(build: &Path) -> Result<Self> {
-        let root = build
-            .canonicalize()
-            .with_context(|| format!("there is no build tree at {}", build.display()))?;
+        let root = build.canonicalize().with_context(|| format!("there is no build tree at {}", build.display()))?;
         let mut texts = BTreeMap::new();
         for path in hash::files_below(&root)? {
-            if let Some(text) =
-                record(&path).with_context(|| format!("cannot read {}", path.display()))?
-            {
+            if let Some(text) = record(&path).with_context(|| format!("cannot read {}", path.display()))? {
                 texts.insert(path, text);
             }
         }
@@ -125,9 +111,7 @@ impl Links {
     /// The links in the order of their paths, without those of `src/test`.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         let tests = self.root.join("src/test");
-        self.links
-            .values()
-            .filter(move |link| !link.output.starts_with(&tests))
+        self.links.values().filter(move |link| !link.output.starts_with(&tests))
     }
 
     /// The loadable modules.
@@ -137,17 +121,13 @@ impl Links {
 
     /// The program of this name.
     pub fn program(&self, name: &str) -> Result<&Link> {
-        let found = self
-            .iter()
-            .find(|link| link.kind == Kind::Program && link.name() == name);
+        let found = self.iter().find(|link| link.kind == Kind::Program && link.name() == name);
         found.with_context(|| format!("PostgreSQL's makefiles have not linked a program {name}"))
     }
 
     /// The link that makes the library at `path`.
     pub fn library(&self, path: &Path) -> Result<&Link> {
-        self.links
-            .get(path)
-            .with_context(|| format!("{} was not linked", path.display()))
+        self.links.get(path).with_context(|| format!("{} was not linked", path.display()))
     }
 }
 
@@ -156,9 +136,7 @@ fn record(path: &Path) -> std::io::Result<Option<String>> {
     use std::io::Read;
     let mut file = std::fs::File::open(path)?;
     let mut start = Vec::new();
-    file.by_ref()
-        .take(MARK.len() as u64)
-        .read_to_end(&mut start)?;
+    file.by_ref().take(MARK.len() as u64).read_to_end(&mut start)?;
     if start != MARK {
         return Ok(None);
     }
@@ -173,11 +151,8 @@ fn parse(output: &Path, text: &str, is_recorded: &dyn Fn(&Path) -> bool) -> Resu
     let directory = Path::new(lines.next().context("it is empty")?);
     let arguments: Vec<&str> = lines.collect();
 
-    let folders: Vec<PathBuf> = arguments
-        .iter()
-        .filter_map(|argument| argument.strip_prefix("-L"))
-        .map(|path| directory.join(path))
-        .collect();
+    let folders: Vec<PathBuf> =
+        arguments.iter().filter_map(|argument| argument.strip_prefix("-L")).map(|path| directory.join(path)).collect();
     let mut link = Link {
         output: output.into(),
         kind: Kind::Program,
@@ -195,16 +170,11 @@ fn parse(output: &Path, text: &str, is_recorded: &dyn Fn(&Path) -> bool) -> Resu
             continue;
         } else if *argument == "-shared" {
             let name = output.file_name().unwrap_or_default().to_string_lossy();
-            link.kind = if name.ends_with(".so") {
-                Kind::Module
-            } else {
-                Kind::Library
-            };
+            link.kind = if name.ends_with(".so") { Kind::Module } else { Kind::Library };
             continue;
         } else if let Some(script) = argument.strip_prefix("-Wl,--version-script=") {
             let path = directory.join(script);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
+            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             link.exports = Some(exports(&text)?);
             continue;
         } else if let Some(name) = argument.strip_prefix("-l") {
@@ -230,16 +200,11 @@ fn parse(output: &Path, text: &str, is_recorded: &dyn Fn(&Path) -> bool) -> Resu
 
 fn existing(directory: &Path, path: &str) -> Result<PathBuf> {
     let path = directory.join(path);
-    path.canonicalize()
-        .with_context(|| format!("there is no {}", path.display()))
+    path.canonicalize().with_context(|| format!("there is no {}", path.display()))
 }
 
 /// Finds `-lNAME` as a linker does: folder by folder, a shared library before a static one.
-fn find_library(
-    name: &str,
-    folders: &[PathBuf],
-    is_recorded: &dyn Fn(&Path) -> bool,
-) -> Dependency {
+fn find_library(name: &str, folders: &[PathBuf], is_recorded: &dyn Fn(&Path) -> bool) -> Dependency {
     for folder in folders {
         if let Ok(path) = folder.join(format!("lib{name}.so")).canonicalize()
             && is_recorded(&path)
@@ -255,16 +220,9 @@ fn find_library(
 
 /// The names in a version script of the kind that PostgreSQL makes: `{ global: a; b; local: *; };`.
 fn exports(script: &str) -> Result<Vec<String>> {
-    let global = script
-        .split_once("global:")
-        .and_then(|(_, rest)| rest.split_once("local:"));
+    let global = script.split_once("global:").and_then(|(_, rest)| rest.split_once("local:"));
     let (global, _) = global.context("the version script has no `global:` and `local:`")?;
-    Ok(global
-        .split(';')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect())
+    Ok(global.split(';').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
 /// A build tree in miniature.
@@ -280,48 +238,25 @@ pub(crate) fn miniature() -> tempfile::TempDir {
     let link = |path: &str, arguments: &str| {
         let (folder, _) = path.rsplit_once('/').unwrap();
         let arguments = arguments.replace(' ', "\n");
-        write(
-            path,
-            &format!(
-                "#linked\n{}\n-O2\n-flto\n{arguments}\n",
-                root.join(folder).display()
-            ),
-        );
+        write(path, &format!("#linked\n{}\n-O2\n-flto\n{arguments}\n", root.join(folder).display()));
     };
     let bin = ["src/bin/a.o", "src/bin/b.o", "src/bin/initdb.o"];
-    for object in bin.iter().chain(&[
-        "src/backend/main.o",
-        "src/libpq/fe.o",
-        "contrib/x/x.o",
-        "src/test/t.o",
-    ]) {
+    for object in bin.iter().chain(&["src/backend/main.o", "src/libpq/fe.o", "contrib/x/x.o", "src/test/t.o"]) {
         write(object, "BC");
     }
     for archive in ["libpgport.a", "libpgport_srv.a", "libpgport_shlib.a"] {
         write(&format!("src/port/{archive}"), "!<arch>");
     }
-    write(
-        "src/libpq/exports.list",
-        "{ global:\nPQconnect;\nPQfinish;\n local: *; };\n",
-    );
-    link(
-        "src/backend/postgres",
-        "main.o ../port/libpgport_srv.a -L../port -Wl,--export-dynamic -lm -lrt -o postgres",
-    );
-    link(
-        "src/bin/psql",
-        "a.o b.o -L../libpq -lpq -L../port -lpgport -lm -lpgport -o psql",
-    );
+    write("src/libpq/exports.list", "{ global:\nPQconnect;\nPQfinish;\n local: *; };\n");
+    link("src/backend/postgres", "main.o ../port/libpgport_srv.a -L../port -Wl,--export-dynamic -lm -lrt -o postgres");
+    link("src/bin/psql", "a.o b.o -L../libpq -lpq -L../port -lpgport -lm -lpgport -o psql");
     link("src/bin/initdb", "initdb.o -L../port -lpgport -o initdb");
     link(
         "src/libpq/libpq.so.5.18",
         "-shared -Wl,-soname,libpq.so.5 -Wl,--version-script=exports.list -o libpq.so.5.18 fe.o -L../port -lpgport_shlib",
     );
     std::os::unix::fs::symlink("libpq.so.5.18", root.join("src/libpq/libpq.so")).unwrap();
-    link(
-        "contrib/x/x.so",
-        "-shared -o x.so x.o -L../../src/libpq -lpq",
-    );
+    link("contrib/x/x.so", "-shared -o x.so x.o -L../../src/libpq -lpq");
     link("src/test/regress.so", "-shared -o regress.so t.o");
     dir
 }
@@ -336,10 +271,7 @@ mod tests {
         let root = dir.path().canonicalize().unwrap();
         let links = Links::read(dir.path()).unwrap();
         let psql = links.program("psql").unwrap();
-        assert_eq!(
-            psql.objects,
-            [root.join("src/bin/a.o"), root.join("src/bin/b.o")]
-        );
+        assert_eq!(psql.objects, [root.join("src/bin/a.o"), root.join("src/bin/b.o")]);
         assert_eq!(
             psql.dependencies,
             [
@@ -350,19 +282,10 @@ mod tests {
         );
         let libpq = links.library(psql.libraries().next().unwrap()).unwrap();
         assert_eq!((libpq.name(), libpq.kind), ("libpq", Kind::Library));
-        assert_eq!(
-            libpq.exports.as_deref(),
-            Some(["PQconnect".to_owned(), "PQfinish".to_owned()].as_slice())
-        );
+        assert_eq!(libpq.exports.as_deref(), Some(["PQconnect".to_owned(), "PQfinish".to_owned()].as_slice()));
         let modules: Vec<_> = links.modules().map(Link::name).collect();
         assert_eq!(modules, ["x"], "without those of src/test");
-        assert!(
-            links
-                .program("pg_dump")
-                .unwrap_err()
-                .to_string()
-                .contains("pg_dump")
-        );
+        assert!(links.program("pg_dump").unwrap_err().to_string().contains("pg_dump"));
     }
 
     #[test]

@@ -31,40 +31,22 @@ const REQUIREMENTS: [Requirement; 16] = [
     Requirement(Check::Llvm("clang"), ["clang-22", "clang", "clang"]),
     Requirement(Check::Llvm("ld.lld"), ["lld-22", "lld", "lld"]),
     Requirement(Check::Llvm("llvm-ar"), ["llvm-22", "llvm", "llvm"]),
-    Requirement(
-        Check::LlvmFile("include/llvm-c/Core.h"),
-        ["llvm-22-dev", "llvm-devel", "llvm"],
-    ),
-    Requirement(
-        Check::LlvmFile("lib/libPolly.a"),
-        ["libpolly-22-dev", "llvm-static", "llvm"],
-    ),
-    Requirement(
-        Check::Header("zstd.h"),
-        ["libzstd-dev", "libzstd-devel", "zstd"],
-    ),
-    Requirement(
-        Check::Header("zlib.h"),
-        ["zlib1g-dev", "zlib-devel", "zlib"],
-    ),
+    Requirement(Check::LlvmFile("include/llvm-c/Core.h"), ["llvm-22-dev", "llvm-devel", "llvm"]),
+    Requirement(Check::LlvmFile("lib/libPolly.a"), ["libpolly-22-dev", "llvm-static", "llvm"]),
+    Requirement(Check::Header("zstd.h"), ["libzstd-dev", "libzstd-devel", "zstd"]),
+    Requirement(Check::Header("zlib.h"), ["zlib1g-dev", "zlib-devel", "zlib"]),
     Requirement(Check::Program("bison"), ["bison", "bison", "bison"]),
     Requirement(Check::Program("flex"), ["flex", "flex", "flex"]),
     Requirement(Check::Program("perl"), ["perl", "perl", "perl"]),
     Requirement(Check::Program("make"), ["make", "make", "make"]),
     Requirement(Check::Program("cc"), ["gcc", "gcc", "gcc"]),
     Requirement(Check::Program("c++"), ["g++", "gcc-c++", "gcc"]),
-    Requirement(
-        Check::Header("stdlib.h"),
-        ["libc6-dev", "glibc-devel", "glibc"],
-    ),
+    Requirement(Check::Header("stdlib.h"), ["libc6-dev", "glibc-devel", "glibc"]),
     Requirement(
         Check::DebianFile("/etc/ssl/certs/ca-certificates.crt"),
         ["ca-certificates", "ca-certificates", "ca-certificates"],
     ),
-    Requirement(
-        Check::DebianFile(crate::source::DEBIAN_KEYRING),
-        ["debian-archive-keyring", "", ""],
-    ),
+    Requirement(Check::DebianFile(crate::source::DEBIAN_KEYRING), ["debian-archive-keyring", "", ""]),
 ];
 
 /// Which distribution's package names and commands are used.
@@ -96,9 +78,7 @@ impl Family {
         let sudo = if root { "" } else { "sudo " };
         match self {
             Self::Debian => {
-                format!(
-                    "{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}"
-                )
+                format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
             }
             Self::Fedora => format!("{sudo}dnf install -y {packages}"),
             Self::Arch => format!("{sudo}pacman -S --needed {packages}"),
@@ -146,32 +126,19 @@ pub fn ensure(progress: &Progress, may_install: bool) -> Result<()> {
             family.command(&packages, root)
         );
     }
-    progress.note(&format!(
-        "these packages are missing and will be installed with apt-get: {}",
-        packages.join(" ")
-    ));
+    progress.note(&format!("these packages are missing and will be installed with apt-get: {}", packages.join(" ")));
     let apt = |arguments: &[&str]| {
         let mut command = child::command("apt-get");
-        command
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         child::run(command)
     };
     let step = progress.step("install tools", 0);
     apt(&["update"])?;
-    apt(&[
-        &["install", "-y", "--no-install-recommends"],
-        packages.as_slice(),
-    ]
-    .concat())?;
+    apt(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())?;
     step.finish("");
     let still = missing(family);
     if !still.is_empty() {
-        bail!(
-            "apt-get has installed {}, but they still cannot be found: {}",
-            packages.join(" "),
-            still.join(" ")
-        );
+        bail!("apt-get has installed {}, but they still cannot be found: {}", packages.join(" "), still.join(" "));
     }
     Ok(())
 }
@@ -207,27 +174,18 @@ fn is_wanted_version(program: &Path) -> bool {
         return false;
     };
     let mut words = text.split(|c: char| c.is_whitespace() || c == '-');
-    words.any(|word| {
-        word.split_once('.')
-            .is_some_and(|(major, _)| major.parse() == Ok(LLVM_MAJOR))
-    })
+    words.any(|word| word.split_once('.').is_some_and(|(major, _)| major.parse() == Ok(LLVM_MAJOR)))
 }
 
 fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 fn has_header(name: &str) -> bool {
     let mut command = Command::new("cc");
     command.args(["-E", "-x", "c", "-include", name, "/dev/null"]);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]
@@ -237,10 +195,7 @@ mod tests {
     #[test]
     fn the_command_installs_all_at_once() {
         let command = Family::Debian.command(&["bison", "flex"], false);
-        assert_eq!(
-            command,
-            "sudo apt-get update && sudo apt-get install -y --no-install-recommends bison flex"
-        );
+        assert_eq!(command, "sudo apt-get update && sudo apt-get install -y --no-install-recommends bison flex");
         assert!(!Family::Debian.command(&["bison"], true).contains("sudo"));
     }
 

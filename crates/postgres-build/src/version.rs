@@ -21,18 +21,12 @@ pub fn minor(version: &str) -> Option<u32> {
 
 /// Whether a version string, such as `18.6`, `18beta1` or `18devel`, is of [`MAJOR`].
 pub fn is_supported(version: &str) -> bool {
-    version
-        .strip_prefix(&MAJOR.to_string())
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    version.strip_prefix(&MAJOR.to_string()).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The triple of the machine that this program runs on.
 pub fn host_target() -> String {
-    let environment = if cfg!(target_env = "musl") {
-        "musl"
-    } else {
-        "gnu"
-    };
+    let environment = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     match std::env::consts::OS {
         "linux" => format!("{}-unknown-linux-{environment}", std::env::consts::ARCH),
         other => format!("{}-unknown-{other}", std::env::consts::ARCH),

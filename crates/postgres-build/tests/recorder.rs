@@ -18,10 +18,7 @@ fn folder() -> tempfile::TempDir {
 
 fn run(folder: &Path, record: bool, arguments: &[&str]) {
     let mut command = Command::new(folder.join("recorder"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .env_remove("RECORD_LINKS");
+    command.current_dir(folder).args(arguments).env_remove("RECORD_LINKS");
     if record {
         command.env("RECORD_LINKS", "1");
     }
@@ -32,38 +29,14 @@ fn run(folder: &Path, record: bool, arguments: &[&str]) {
 fn a_link_is_recorded_and_a_compilation_is_not() {
     let dir = folder();
     run(dir.path(), true, &["-c", "main.c", "-o", "main.o"]);
-    assert!(
-        std::fs::read(dir.path().join("main.o"))
-            .unwrap()
-            .starts_with(b"\x7fELF")
-    );
-    run(
-        dir.path(),
-        true,
-        &[
-            "main.o",
-            "-Wl,--as-needed",
-            "-DTEXT=\"a b\"",
-            "-o",
-            "program",
-        ],
-    );
+    assert!(std::fs::read(dir.path().join("main.o")).unwrap().starts_with(b"\x7fELF"));
+    run(dir.path(), true, &["main.o", "-Wl,--as-needed", "-DTEXT=\"a b\"", "-o", "program"]);
     let record = std::fs::read_to_string(dir.path().join("program")).unwrap();
     let folder = dir.path().canonicalize().unwrap();
-    let expected = format!(
-        "#linked\n{}\nmain.o\n-Wl,--as-needed\n-DTEXT=\"a b\"\n-o\nprogram\n",
-        folder.display()
-    );
+    let expected = format!("#linked\n{}\nmain.o\n-Wl,--as-needed\n-DTEXT=\"a b\"\n-o\nprogram\n", folder.display());
     assert_eq!(record, expected);
-    let mode = std::fs::metadata(dir.path().join("program"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(
-        mode & 0o111,
-        0o111,
-        "make install wants a program that can be executed"
-    );
+    let mode = std::fs::metadata(dir.path().join("program")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "make install wants a program that can be executed");
 }
 
 #[test]
@@ -72,13 +45,6 @@ fn zic_and_what_configure_links_are_programs() {
     run(dir.path(), true, &["main.c", "-o", "./zic"]);
     run(dir.path(), false, &["main.c", "-o", "conftest"]);
     for program in ["zic", "conftest"] {
-        assert_eq!(
-            Command::new(dir.path().join(program))
-                .status()
-                .unwrap()
-                .code(),
-            Some(7),
-            "{program}"
-        );
+        assert_eq!(Command::new(dir.path().join(program)).status().unwrap().code(), Some(7), "{program}");
     }
 }

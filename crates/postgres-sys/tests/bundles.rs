@@ -9,41 +9,21 @@ fn the_share_bundle_is_of_this_version_and_complete() {
     bundle.verify().unwrap();
     let bki = bundle.read_path("share/postgresql/postgres.bki").unwrap();
     assert!(bki.starts_with(b"# PostgreSQL 18"));
-    for module in [
-        "plpgsql",
-        "dict_snowball",
-        "pgoutput",
-        "libpqwalreceiver",
-        "utf8_and_win",
-        "hstore",
-        "pg_trgm",
-    ] {
+    for module in ["plpgsql", "dict_snowball", "pgoutput", "libpqwalreceiver", "utf8_and_win", "hstore", "pg_trgm"] {
         assert!(postgres_sys::modules().contains(&module), "{module}");
-        assert!(
-            bundle.get(&format!("lib/postgresql/{module}.so")).is_some(),
-            "{module}"
-        );
+        assert!(bundle.get(&format!("lib/postgresql/{module}.so")).is_some(), "{module}");
     }
 }
 
 #[test]
 fn every_extension_has_its_module() {
     let bundle = Bundle::open(postgres_sys::share_bundle()).unwrap();
-    for entry in bundle
-        .children("share/postgresql/extension")
-        .filter(|entry| entry.path.ends_with(".control"))
-    {
+    for entry in bundle.children("share/postgresql/extension").filter(|entry| entry.path.ends_with(".control")) {
         let control = bundle.read_path(entry.path).unwrap();
         let control = str::from_utf8(&control).unwrap();
-        let path = control
-            .lines()
-            .find_map(|line| line.strip_prefix("module_pathname = '$libdir/"));
+        let path = control.lines().find_map(|line| line.strip_prefix("module_pathname = '$libdir/"));
         if let Some(module) = path.and_then(|rest| rest.split('\'').next()) {
-            assert!(
-                postgres_sys::modules().contains(&module),
-                "{}: {module}",
-                entry.path
-            );
+            assert!(postgres_sys::modules().contains(&module), "{}: {module}", entry.path);
         }
     }
 }
@@ -51,11 +31,7 @@ fn every_extension_has_its_module() {
 #[test]
 fn the_server_and_the_clients_are_named() {
     assert_eq!(postgres_sys::programs().first(), Some(&"postgres"));
-    assert!(
-        ["initdb", "psql"]
-            .iter()
-            .all(|name| postgres_sys::programs().contains(name))
-    );
+    assert!(["initdb", "psql"].iter().all(|name| postgres_sys::programs().contains(name)));
 }
 
 #[test]

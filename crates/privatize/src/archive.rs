@@ -9,12 +9,7 @@ use crate::Error;
 /// The members of an archive, in its order: name and contents.
 pub(crate) fn members(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let data = std::fs::read(path).map_err(|error| Error::Read(path.to_owned(), error))?;
-    let fail = |error: object::Error| {
-        Error::Input(
-            path.display().to_string(),
-            format!("not an archive: {error}"),
-        )
-    };
+    let fail = |error: object::Error| Error::Input(path.display().to_string(), format!("not an archive: {error}"));
     let archive = ArchiveFile::parse(&*data).map_err(fail)?;
     let mut members = Vec::new();
     for member in archive.members() {

@@ -81,13 +81,8 @@ pub(crate) fn wants_constant(constraints: &str) -> Vec<bool> {
         }
         let letters = item.trim_start_matches(['=', '+', '&', '*', '%']);
         // A register or memory among the alternatives will do.
-        let any = |set: &str| {
-            letters
-                .split('|')
-                .any(|alternative| alternative.chars().any(|c| set.contains(c)))
-        };
-        let register =
-            letters.starts_with('{') || letters.starts_with(|c: char| c.is_ascii_digit());
+        let any = |set: &str| letters.split('|').any(|alternative| alternative.chars().any(|c| set.contains(c)));
+        let register = letters.starts_with('{') || letters.starts_with(|c: char| c.is_ascii_digit());
         result.push(!register && any("isnX") && !any("rmogpVQRqabcdSDA"));
     }
     result
@@ -102,14 +97,8 @@ mod tests {
         assert_eq!(operands("lock; cmpxchgl $1,$2"), Vec::<&str>::new());
         assert_eq!(operands("incl counter(%rip)"), ["counter"]);
         assert_eq!(operands("movq $$table, %rax\n\tjmp *8(%rax)"), ["table"]);
-        assert_eq!(
-            operands(".globl start\nstart: nop # lock here"),
-            ["start", "start"]
-        );
-        assert_eq!(
-            operands(".ascii \"counter \\\" x\"; .quad counter"),
-            ["counter"]
-        );
+        assert_eq!(operands(".globl start\nstart: nop # lock here"), ["start", "start"]);
+        assert_eq!(operands(".ascii \"counter \\\" x\"; .quad counter"), ["counter"]);
         assert_eq!(operands("${0:c} $1 b 1f"), ["b"]);
         assert_eq!(operands("rep; movsb"), Vec::<&str>::new());
     }

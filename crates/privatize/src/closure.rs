@@ -26,10 +26,7 @@ impl Closure {
     pub(crate) fn undefined<'a>(&'a self, pool: &'a Pool) -> BTreeSet<&'a str> {
         let symbols = self.inputs.iter().flat_map(|&id| &pool.inputs[id].symbols);
         let wanted = symbols.filter(|s| matches!(s.binding, Binding::Undefined { weak: false }));
-        wanted
-            .map(|s| s.name.as_str())
-            .filter(|name| !self.definitions.contains_key(*name))
-            .collect()
+        wanted.map(|s| s.name.as_str()).filter(|name| !self.definitions.contains_key(*name)).collect()
     }
 }
 
@@ -43,14 +40,8 @@ pub(crate) fn close(
     wrap: &BTreeSet<String>,
     refusals: &mut BTreeSet<Refusal>,
 ) -> Closure {
-    let mut state = State {
-        pool,
-        wrap,
-        refusals,
-        closure: Closure::default(),
-        taken: HashSet::new(),
-        queue: VecDeque::new(),
-    };
+    let mut state =
+        State { pool, wrap, refusals, closure: Closure::default(), taken: HashSet::new(), queue: VecDeque::new() };
     let mut lazy: HashMap<&str, InputId> = HashMap::new();
     for &id in objects {
         state.take(id);
@@ -68,9 +59,7 @@ pub(crate) fn close(
             }
         }
     }
-    state
-        .queue
-        .extend(wanted.iter().map(|name| (*name).to_owned()));
+    state.queue.extend(wanted.iter().map(|name| (*name).to_owned()));
     while let Some(name) = state.queue.pop_front() {
         if state.closure.definitions.contains_key(&name) {
             continue;
@@ -100,14 +89,7 @@ impl State<'_> {
         for symbol in &self.pool.inputs[id].symbols {
             match symbol.binding {
                 Binding::Defined { strength, hidden } => {
-                    self.define(
-                        &symbol.name,
-                        Definition {
-                            input: id,
-                            hidden,
-                            strength,
-                        },
-                    );
+                    self.define(&symbol.name, Definition { input: id, hidden, strength });
                 }
                 Binding::Undefined { weak: false } => self.want(&symbol.name),
                 Binding::Undefined { weak: true } => {}

@@ -63,10 +63,7 @@ impl Directives {
     /// What becomes of an undefined symbol; `None` if nobody said so.
     pub(crate) fn find(&self, name: &str) -> Option<Directive> {
         let own = name.starts_with(PREFIX) || self.twice.contains(name);
-        self.names
-            .get(name)
-            .copied()
-            .or(own.then_some(Directive::Pass))
+        self.names.get(name).copied().or(own.then_some(Directive::Pass))
     }
 
     /// Whether the function may return twice.
@@ -100,19 +97,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_their_line() {
-        let error = Directives::parse("pass sin\nredirct open\n", "names.txt")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("names.txt:2") && error.contains("redirct"),
-            "{error}"
-        );
-        let error = Directives::parse("pass sin\nredirect sin\n", "names.txt")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("names.txt:2") && error.contains("`sin`"),
-            "{error}"
-        );
+        let error = Directives::parse("pass sin\nredirct open\n", "names.txt").unwrap_err().to_string();
+        assert!(error.contains("names.txt:2") && error.contains("redirct"), "{error}");
+        let error = Directives::parse("pass sin\nredirect sin\n", "names.txt").unwrap_err().to_string();
+        assert!(error.contains("names.txt:2") && error.contains("`sin`"), "{error}");
     }
 }

@@ -51,10 +51,7 @@ impl Emitter<'_> {
     pub(crate) fn image(&self, image: &Image) -> Value {
         let template = self.constant(image.template, "privatized.template");
         template.set_alignment(image.block_alignment);
-        let (text_start, text_end) = (
-            self.bound("__start_privatized_text"),
-            self.bound("__stop_privatized_text"),
-        );
+        let (text_start, text_end) = (self.bound("__start_privatized_text"), self.bound("__stop_privatized_text"));
         let fields = [
             self.u32(ABI_VERSION),
             self.u32(8),
@@ -71,10 +68,7 @@ impl Emitter<'_> {
             self.u64(image.constructors.len() as u64),
             self.pointers(&image.destructors, "privatized.destructors"),
             self.u64(image.destructors.len() as u64),
-            image
-                .exports
-                .as_ref()
-                .map_or_else(|| self.null(), |exports| self.symbols(exports)),
+            image.exports.as_ref().map_or_else(|| self.null(), |exports| self.symbols(exports)),
             self.modules(&image.modules),
             self.u64(image.modules.len() as u64),
             image.base_slot,
@@ -86,13 +80,8 @@ impl Emitter<'_> {
 
     /// The one visible constant of a program.
     pub(crate) fn program(&self, name: &str, main: Value, image: Value) -> Value {
-        let symbol: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        let value = self
-            .context
-            .structure(&[self.string(name), main, image], false);
+        let symbol: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let value = self.context.structure(&[self.string(name), main, image], false);
         let program = self.constant(value, &format!("privatized_program_{symbol}"));
         program.set_linkage(Linkage::LLVMExternalLinkage);
         program
@@ -147,25 +136,15 @@ impl Emitter<'_> {
     }
 
     fn fixups(&self, fixups: &[(u64, u64)]) -> Value {
-        let pair =
-            |&(at, to): &(u64, u64)| self.context.structure(&[self.u32(at), self.u32(to)], false);
-        self.list(
-            &fixups.iter().map(pair).collect::<Vec<_>>(),
-            "privatized.fixups",
-        )
+        let pair = |&(at, to): &(u64, u64)| self.context.structure(&[self.u32(at), self.u32(to)], false);
+        self.list(&fixups.iter().map(pair).collect::<Vec<_>>(), "privatized.fixups")
     }
 
     fn data(&self, data: &[(String, u64, u64)]) -> Value {
         let datum = |(name, offset, size): &(String, u64, u64)| {
-            self.context.structure(
-                &[self.string(name), self.u64(*offset), self.u64(*size)],
-                false,
-            )
+            self.context.structure(&[self.string(name), self.u64(*offset), self.u64(*size)], false)
         };
-        self.list(
-            &data.iter().map(datum).collect::<Vec<_>>(),
-            "privatized.libc_data",
-        )
+        self.list(&data.iter().map(datum).collect::<Vec<_>>(), "privatized.libc_data")
     }
 
     fn modules(&self, modules: &[ModuleTable]) -> Value {
@@ -178,19 +157,12 @@ impl Emitter<'_> {
             ];
             self.context.structure(&fields, false)
         };
-        self.list(
-            &modules.iter().map(describe).collect::<Vec<_>>(),
-            "privatized.modules",
-        )
+        self.list(&modules.iter().map(describe).collect::<Vec<_>>(), "privatized.modules")
     }
 
     /// A table, sorted by name. Symbols and names are one variable: an assembler can only subtract addresses of one section.
     fn symbols(&self, entries: &[TableEntry]) -> Value {
-        let (int, wide, byte) = (
-            self.context.int(32),
-            self.context.int(64),
-            self.context.int(8),
-        );
+        let (int, wide, byte) = (self.context.int(32), self.context.int(64), self.context.int(8));
         let mut names = Vec::new();
         let mut offsets = Vec::new();
         for (name, _) in entries {
@@ -198,15 +170,9 @@ impl Emitter<'_> {
             names.extend_from_slice(name.as_bytes());
             names.push(0);
         }
-        let entry_type = self
-            .context
-            .structure(&[int.null(), int.null(), wide.null()], false)
-            .type_of();
+        let entry_type = self.context.structure(&[int.null(), int.null(), wide.null()], false).type_of();
         let head = entry_type.array(entries.len() as u64);
-        let whole = self
-            .context
-            .structure(&[head.null(), byte.array(names.len() as u64).null()], false)
-            .type_of();
+        let whole = self.context.structure(&[head.null(), byte.array(names.len() as u64).null()], false).type_of();
         let table = self.module.add_variable(whole, "privatized.symbols");
         table.set_constant_variable(true);
         table.set_linkage(Linkage::LLVMInternalLinkage);
@@ -217,27 +183,16 @@ impl Emitter<'_> {
             let (private, value) = match *address {
                 Address::Private(offset) => (1, self.u64(offset)),
                 Address::Shared(global, 0) => (0, global.ptr_to_int(wide).minus(origin)),
-                Address::Shared(global, by) => (
-                    0,
-                    global
-                        .offset(byte, self.u64(by as u64))
-                        .ptr_to_int(wide)
-                        .minus(origin),
-                ),
+                Address::Shared(global, by) => {
+                    (0, global.offset(byte, self.u64(by as u64)).ptr_to_int(wide).minus(origin))
+                }
             };
-            symbols.push(
-                self.context
-                    .structure(&[self.u32(name), self.u32(private), value], false),
-            );
+            symbols.push(self.context.structure(&[self.u32(name), self.u32(private), value], false));
         }
-        table.set_initializer(self.context.structure(
-            &[entry_type.array_of(&symbols), self.context.bytes(&names)],
-            false,
-        ));
+        table.set_initializer(
+            self.context.structure(&[entry_type.array_of(&symbols), self.context.bytes(&names)], false),
+        );
         let fields = [self.u64(entries.len() as u64), table, names_at];
-        self.constant(
-            self.context.structure(&fields, false),
-            "privatized.symbol_table",
-        )
+        self.constant(self.context.structure(&fields, false), "privatized.symbol_table")
     }
 }

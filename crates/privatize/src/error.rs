@@ -36,11 +36,7 @@ pub enum Error {
 }
 
 fn list(refusals: &[Refusal]) -> String {
-    refusals
-        .iter()
-        .map(|refusal| format!("  {refusal}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    refusals.iter().map(|refusal| format!("  {refusal}")).collect::<Vec<_>>().join("\n")
 }
 
 /// One thing that the pass cannot follow.
@@ -119,36 +115,15 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Undefined {
-                symbol,
-                function: true,
-                user,
-            } => {
-                write!(
-                    f,
-                    "undefined function `{symbol}` (used by {user}): give it a directive"
-                )
+            Self::Undefined { symbol, function: true, user } => {
+                write!(f, "undefined function `{symbol}` (used by {user}): give it a directive")
             }
-            Self::Undefined {
-                symbol,
-                function: false,
-                user,
-            } => {
-                write!(
-                    f,
-                    "undefined variable `{symbol}` (used by {user}): give it a directive (data or pass)"
-                )
+            Self::Undefined { symbol, function: false, user } => {
+                write!(f, "undefined variable `{symbol}` (used by {user}): give it a directive (data or pass)")
             }
             Self::Directive { symbol, reason } => write!(f, "directive for `{symbol}`: {reason}"),
-            Self::Duplicate {
-                symbol,
-                first,
-                second,
-            } => {
-                write!(
-                    f,
-                    "two definitions of `{symbol}`: in {first} and in {second}"
-                )
+            Self::Duplicate { symbol, first, second } => {
+                write!(f, "two definitions of `{symbol}`: in {first} and in {second}")
             }
             Self::Ambiguous { symbol, user } => {
                 write!(
@@ -160,10 +135,7 @@ impl fmt::Display for Refusal {
                 write!(f, "{wanted} names `{symbol}`, which nothing defines")
             }
             Self::Assembly { symbol, place } => {
-                write!(
-                    f,
-                    "assembly in {place} names `{symbol}`: pass its address as an operand"
-                )
+                write!(f, "assembly in {place} names `{symbol}`: pass its address as an operand")
             }
             Self::Ifunc { symbol, function } => write!(
                 f,

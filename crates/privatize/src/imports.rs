@@ -61,11 +61,7 @@ impl Importer<'_> {
 
     fn import(&mut self, global: Value, imports: &mut Imports) {
         let name = global.name();
-        if let Some(replacement) = self
-            .replace
-            .values()
-            .find(|replacement| replacement.with == name)
-        {
+        if let Some(replacement) = self.replace.values().find(|replacement| replacement.with == name) {
             self.detach(global);
             if replacement.returns_twice || self.directives.twice(&name) {
                 self.mark_twice(global);
@@ -81,11 +77,7 @@ impl Importer<'_> {
             }
             None => {
                 let (function, user) = (global.is_function(), self.pool.user(&name, self.linked));
-                self.refusals.insert(Refusal::Undefined {
-                    symbol: name,
-                    function,
-                    user,
-                });
+                self.refusals.insert(Refusal::Undefined { symbol: name, function, user });
             }
             Some(Directive::Data) => self.make_private(global, name, imports),
             Some(Directive::Pass) => {
@@ -109,10 +101,7 @@ impl Importer<'_> {
     }
 
     fn refuse(&mut self, symbol: String, reason: &str) {
-        self.refusals.insert(Refusal::Directive {
-            symbol,
-            reason: reason.to_owned(),
-        });
+        self.refusals.insert(Refusal::Directive { symbol, reason: reason.to_owned() });
     }
 
     fn make_private(&mut self, variable: Value, name: String, imports: &mut Imports) {
@@ -188,18 +177,12 @@ impl Importer<'_> {
     fn keep_mask(&mut self, function: Value, name: &str) {
         let calls = calls(function);
         if calls.len() != function.users().len() {
-            return self.refuse(
-                name.to_owned(),
-                "`setjmp` functions can only be called: its address is taken",
-            );
+            return self.refuse(name.to_owned(), "`setjmp` functions can only be called: its address is taken");
         }
         let (pointer, int) = (self.context.pointer(), self.context.int(32));
         let ty = self.context.void().function(&[pointer, int]);
         let keeper = "libos_setjmp_mask";
-        let keeper = self
-            .module
-            .global(keeper)
-            .unwrap_or_else(|| self.module.add_function(ty, keeper));
+        let keeper = self.module.global(keeper).unwrap_or_else(|| self.module.add_function(ty, keeper));
         let builder = self.context.builder();
         for call in calls {
             builder.before(call);
@@ -212,10 +195,7 @@ impl Importer<'_> {
                     call.set_operand(1, int.constant(0));
                 }
                 _ => {
-                    return self.refuse(
-                        name.to_owned(),
-                        "a `setjmp` function takes a buffer and an int",
-                    );
+                    return self.refuse(name.to_owned(), "a `setjmp` function takes a buffer and an int");
                 }
             }
         }

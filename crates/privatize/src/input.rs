@@ -68,15 +68,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn objects(
-        &mut self,
-        context: &Context,
-        paths: &[PathBuf],
-    ) -> Result<Vec<InputId>, Error> {
-        paths
-            .iter()
-            .map(|path| self.object(context, path))
-            .collect()
+    pub(crate) fn objects(&mut self, context: &Context, paths: &[PathBuf]) -> Result<Vec<InputId>, Error> {
+        paths.iter().map(|path| self.object(context, path)).collect()
     }
 
     fn object(&mut self, context: &Context, path: &Path) -> Result<InputId, Error> {
@@ -89,11 +82,7 @@ impl Pool {
         Ok(id)
     }
 
-    pub(crate) fn archives(
-        &mut self,
-        context: &Context,
-        archives: &[unit::Archive],
-    ) -> Result<Vec<Members>, Error> {
+    pub(crate) fn archives(&mut self, context: &Context, archives: &[unit::Archive]) -> Result<Vec<Members>, Error> {
         let mut result = Vec::new();
         for archive in archives {
             let inputs = match self.archives.get(&archive.path) {
@@ -108,28 +97,15 @@ impl Pool {
                     inputs
                 }
             };
-            result.push(Members {
-                whole: archive.whole,
-                inputs,
-            });
+            result.push(Members { whole: archive.whole, inputs });
         }
         Ok(result)
     }
 
-    fn add(
-        &mut self,
-        context: &Context,
-        origin: String,
-        bitcode: Vec<u8>,
-    ) -> Result<InputId, Error> {
+    fn add(&mut self, context: &Context, origin: String, bitcode: Vec<u8>) -> Result<InputId, Error> {
         let module = parse(context, &bitcode, &origin)?;
         let symbols = symbols(&module);
-        self.inputs.push(Input {
-            origin,
-            symbols,
-            bitcode,
-            module: RefCell::new(Some(module)),
-        });
+        self.inputs.push(Input { origin, symbols, bitcode, module: RefCell::new(Some(module)) });
         Ok(self.inputs.len() - 1)
     }
 
@@ -138,18 +114,13 @@ impl Pool {
         let uses = |s: &Symbol| s.name == symbol && matches!(s.binding, Binding::Undefined { .. });
         let mut inputs = linked.iter().map(|&id| &self.inputs[id]);
         let found = inputs.find(|input| input.symbols.iter().any(uses));
-        found.map_or_else(
-            || "an optimised call".to_owned(),
-            |input| input.origin.clone(),
-        )
+        found.map_or_else(|| "an optimised call".to_owned(), |input| input.origin.clone())
     }
 
     /// Whether any input, linked or not, defines the symbol.
     pub(crate) fn defines(&self, symbol: &str) -> bool {
         let defines = |s: &Symbol| s.name == symbol && matches!(s.binding, Binding::Defined { .. });
-        self.inputs
-            .iter()
-            .any(|input| input.symbols.iter().any(defines))
+        self.inputs.iter().any(|input| input.symbols.iter().any(defines))
     }
 }
 
@@ -164,13 +135,8 @@ fn parse(context: &Context, bitcode: &[u8], origin: &str) -> Result<Module, Erro
         return Err(Error::Input(origin.to_owned(), reason));
     };
     let globals = module.globals();
-    if globals
-        .iter()
-        .any(|global| global.linkage() == Linkage::LLVMAvailableExternallyLinkage)
-    {
-        module
-            .run_passes("elim-avail-extern,globaldce")
-            .map_err(Error::Llvm)?;
+    if globals.iter().any(|global| global.linkage() == Linkage::LLVMAvailableExternallyLinkage) {
+        module.run_passes("elim-avail-extern,globaldce").map_err(Error::Llvm)?;
     }
     for global in module.globals() {
         // \1 tells LLVM to leave a name alone; ELF targets do not change names anyway.
@@ -191,24 +157,16 @@ fn symbols(module: &Module) -> Vec<Symbol> {
             if !global.is_used() {
                 continue;
             }
-            Binding::Undefined {
-                weak: linkage == Linkage::LLVMExternalWeakLinkage,
-            }
+            Binding::Undefined { weak: linkage == Linkage::LLVMExternalWeakLinkage }
         } else {
             let strength = match linkage {
                 Linkage::LLVMExternalLinkage => Strength::Strong,
                 Linkage::LLVMCommonLinkage => Strength::Common,
                 _ => Strength::Weak,
             };
-            Binding::Defined {
-                strength,
-                hidden: global.visibility() == Visibility::LLVMHiddenVisibility,
-            }
+            Binding::Defined { strength, hidden: global.visibility() == Visibility::LLVMHiddenVisibility }
         };
-        symbols.push(Symbol {
-            name: global.name(),
-            binding,
-        });
+        symbols.push(Symbol { name: global.name(), binding });
     }
     symbols
 }

@@ -54,27 +54,16 @@ pub(crate) fn link(
         let its_target = (source.triple(), source.data_layout());
         match &target {
             None => {
-                linker
-                    .destination()
-                    .set_target(&its_target.0, &its_target.1);
+                linker.destination().set_target(&its_target.0, &its_target.1);
                 target = Some(its_target);
             }
             Some(target) if *target != its_target => {
-                let reason = format!(
-                    "it is for the target {}, others are for {}",
-                    its_target.0, target.0
-                );
+                let reason = format!("it is for the target {}, others are for {}", its_target.0, target.0);
                 return Err(Error::Input(input.origin.clone(), reason));
             }
             Some(_) => {}
         }
-        let mut adapter = Adapter {
-            resolution,
-            module: &source,
-            instance,
-            number,
-            refusals,
-        };
+        let mut adapter = Adapter { resolution, module: &source, instance, number, refusals };
         adapter.check_assembly(&input.origin, directives);
         adapter.take_hooks(hooks.entry(group(instance.place)).or_default());
         adapter.rename();
@@ -89,11 +78,7 @@ pub(crate) fn link(
 
 /// The constructors of all programs run together.
 fn group(place: Place) -> Place {
-    if let Place::Program(_) = place {
-        Place::Program(0)
-    } else {
-        place
-    }
+    if let Place::Program(_) = place { Place::Program(0) } else { place }
 }
 
 /// Prepares one input's module for the link.
@@ -122,24 +107,15 @@ impl Adapter<'_> {
 
     fn check_text(&mut self, text: &str, place: &str, directives: &Directives) {
         for word in assembly::operands(text) {
-            let local = self
-                .module
-                .global(word)
-                .is_some_and(|global| !global.is_declaration());
+            let local = self.module.global(word).is_some_and(|global| !global.is_declaration());
             let elsewhere = || match self.resolution.reference(self.instance.place, word) {
                 Target::Unit(_) => true,
                 Target::External(name) => {
-                    name != word
-                        || directives
-                            .find(word)
-                            .is_some_and(|directive| directive != Directive::Pass)
+                    name != word || directives.find(word).is_some_and(|directive| directive != Directive::Pass)
                 }
             };
             if local || elsewhere() {
-                self.refusals.insert(Refusal::Assembly {
-                    symbol: word.to_owned(),
-                    place: place.to_owned(),
-                });
+                self.refusals.insert(Refusal::Assembly { symbol: word.to_owned(), place: place.to_owned() });
             }
         }
     }
@@ -177,23 +153,16 @@ impl Adapter<'_> {
                 self.unsupported(&plain, reason);
             }
             if list.ends_with("dtors") && matches!(place, Place::Module(_)) {
-                self.unsupported(
-                    &plain,
-                    "a module's destructors would never run: use atexit in its constructor",
-                );
+                self.unsupported(&plain, "a module's destructors would never run: use atexit in its constructor");
             }
-            hooks.push(Hook {
-                priority: entry.operand(0).integer(),
-                function,
-            });
+            hooks.push(Hook { priority: entry.operand(0).integer(), function });
         }
         variable.delete();
     }
 
     fn unsupported(&mut self, symbol: &str, reason: &str) {
         let (symbol, reason) = (symbol.to_owned(), reason.to_owned());
-        self.refusals
-            .insert(Refusal::Unsupported { symbol, reason });
+        self.refusals.insert(Refusal::Unsupported { symbol, reason });
     }
 
     /// Gives every global symbol the name that it has in the linked module.
@@ -212,10 +181,7 @@ impl Adapter<'_> {
                 references.push((global, target));
                 continue;
             }
-            let own = self
-                .resolution
-                .definition(place, &name)
-                .expect("it is defined here");
+            let own = self.resolution.definition(place, &name).expect("it is defined here");
             if target != Target::Unit(own.clone()) {
                 if global.is_function() {
                     let stand_in = self.declaration(global);
@@ -228,10 +194,7 @@ impl Adapter<'_> {
             definitions.push((global, own));
         }
         // Names may trade places, so that all are taken away first.
-        let all = definitions
-            .iter()
-            .map(|(global, _)| global)
-            .chain(references.iter().map(|(global, _)| global));
+        let all = definitions.iter().map(|(global, _)| global).chain(references.iter().map(|(global, _)| global));
         for (number, global) in all.enumerate() {
             global.set_name(&format!("::{number}"));
         }
@@ -281,11 +244,7 @@ impl Linked {
                 continue;
             }
             let root = roots.contains(&global.name());
-            global.set_linkage(if root {
-                Linkage::LLVMExternalLinkage
-            } else {
-                Linkage::LLVMInternalLinkage
-            });
+            global.set_linkage(if root { Linkage::LLVMExternalLinkage } else { Linkage::LLVMInternalLinkage });
         }
         self.module.run_passes("globaldce").map_err(Error::Llvm)
     }

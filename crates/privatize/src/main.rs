@@ -22,11 +22,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(
-        &arguments.unit,
-        &arguments.output,
-        arguments.report.as_deref(),
-    ) {
+    match run(&arguments.unit, &arguments.output, arguments.report.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("privatize: {error}");

@@ -24,8 +24,7 @@ pub fn privatize(unit: &Unit, output: &Path) -> Result<Report, Error> {
     unit.check()?;
     let directives = match &unit.os {
         Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| Error::Read(path.clone(), error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| Error::Read(path.clone(), error))?;
             Directives::parse(&text, &path.display().to_string())?
         }
         None => Directives::default(),
@@ -38,50 +37,19 @@ pub fn privatize(unit: &Unit, output: &Path) -> Result<Report, Error> {
     let mut refusals = BTreeSet::new();
     let linked = link(&context, &pool, &resolution, &directives, &mut refusals)?;
     resolution.check()?;
-    let pass = Pass {
-        unit,
-        context: &context,
-        pool: &pool,
-        resolution: &resolution,
-        linked: &linked,
-    };
+    let pass = Pass { unit, context: &context, pool: &pool, resolution: &resolution, linked: &linked };
     let report = pass.run(&directives, refusals)?;
-    linked
-        .module
-        .write(output)
-        .map_err(|error| Error::Write(output.to_owned(), error))?;
+    linked.module.write(output).map_err(|error| Error::Write(output.to_owned(), error))?;
     Ok(report)
 }
 
 fn read(unit: &Unit, context: &Context, pool: &mut Pool) -> Result<Inputs, Error> {
-    let programs = unit
-        .programs
-        .iter()
-        .map(|p| pool.objects(context, &p.objects))
-        .collect::<Result<_, _>>()?;
+    let programs = unit.programs.iter().map(|p| pool.objects(context, &p.objects)).collect::<Result<_, _>>()?;
     let archives = pool.archives(context, &unit.archives)?;
-    let mut both = |objects, archives| {
-        Ok((
-            pool.objects(context, objects)?,
-            pool.archives(context, archives)?,
-        ))
-    };
-    let libraries = unit
-        .libraries
-        .iter()
-        .map(|l| both(&l.objects, &l.archives))
-        .collect::<Result<_, Error>>()?;
-    let modules = unit
-        .modules
-        .iter()
-        .map(|m| both(&m.objects, &m.archives))
-        .collect::<Result<_, Error>>()?;
-    Ok(Inputs {
-        programs,
-        archives,
-        libraries,
-        modules,
-    })
+    let mut both = |objects, archives| Ok((pool.objects(context, objects)?, pool.archives(context, archives)?));
+    let libraries = unit.libraries.iter().map(|l| both(&l.objects, &l.archives)).collect::<Result<_, Error>>()?;
+    let modules = unit.modules.iter().map(|m| both(&m.objects, &m.archives)).collect::<Result<_, Error>>()?;
+    Ok(Inputs { programs, archives, libraries, modules })
 }
 
 struct Pass<'a> {
@@ -100,18 +68,11 @@ struct Roots {
 }
 
 impl Pass<'_> {
-    fn run(
-        &self,
-        directives: &Directives,
-        mut refusals: BTreeSet<Refusal>,
-    ) -> Result<Report, Error> {
+    fn run(&self, directives: &Directives, mut refusals: BTreeSet<Refusal>) -> Result<Report, Error> {
         let module = &self.linked.module;
         let layout = module.layout();
         if layout.pointer_size() != 8 {
-            let reason = format!(
-                "pointers of {} bytes are not supported yet",
-                layout.pointer_size()
-            );
+            let reason = format!("pointers of {} bytes are not supported yet", layout.pointer_size());
             return Err(Error::Unit(self.unit.name.clone(), reason));
         }
         let roots = self.roots(&mut refusals);
@@ -133,41 +94,22 @@ impl Pass<'_> {
         let aliases = resolve_aliases(module);
         resolve_thread_locals(module);
         let block = Block::new(module, layout, &mut refusals);
-        let template = template::Builder {
-            context: self.context,
-            module,
-            layout,
-            block: &block,
-            refusals: &mut refusals,
-        }
-        .build();
+        let template =
+            template::Builder { context: self.context, module, layout, block: &block, refusals: &mut refusals }.build();
         self.check(&refusals)?;
 
         let address = |target: &Target| self.address(target, &aliases, &block);
         let table = |entries: &[(String, Target)]| -> Vec<TableEntry> {
-            entries
-                .iter()
-                .map(|(name, target)| (name.clone(), address(target)))
-                .collect()
+            entries.iter().map(|(name, target)| (name.clone(), address(target))).collect()
         };
         let exports = roots.exports.as_deref().map(table);
         let mut modules = Vec::new();
-        for (index, (described, symbols)) in
-            self.unit.modules.iter().zip(&roots.modules).enumerate()
-        {
+        for (index, (described, symbols)) in self.unit.modules.iter().zip(&roots.modules).enumerate() {
             let constructors = self.constructors(Place::Module(index));
-            modules.push(ModuleTable {
-                name: described.name.clone(),
-                symbols: table(symbols),
-                constructors,
-            });
+            modules.push(ModuleTable { name: described.name.clone(), symbols: table(symbols), constructors });
         }
         let datum = |(name, variable): &(String, Value)| {
-            (
-                name.clone(),
-                block.offsets[variable],
-                layout.size(variable.value_type()),
-            )
+            (name.clone(), block.offsets[variable], layout.size(variable.value_type()))
         };
         let data: Vec<_> = imports.data.iter().map(datum).collect();
 
@@ -209,11 +151,7 @@ impl Pass<'_> {
             exports: image.exports.as_ref().map_or(0, Vec::len),
             constructors: image.constructors.len(),
             destructors: image.destructors.len(),
-            modules: image
-                .modules
-                .iter()
-                .map(|module| (module.name.clone(), module.symbols.len()))
-                .collect(),
+            modules: image.modules.iter().map(|module| (module.name.clone(), module.symbols.len())).collect(),
             libc_data: image.data.iter().map(|datum| datum.0.clone()).collect(),
             redirected: imports.redirected.into_iter().collect(),
             passed: imports.passed.into_iter().collect(),
@@ -224,10 +162,7 @@ impl Pass<'_> {
         if refusals.is_empty() {
             return Ok(());
         }
-        Err(Error::Refused {
-            unit: self.unit.name.clone(),
-            refusals: refusals.iter().cloned().collect(),
-        })
+        Err(Error::Refused { unit: self.unit.name.clone(), refusals: refusals.iter().cloned().collect() })
     }
 
     fn roots(&self, refusals: &mut BTreeSet<Refusal>) -> Roots {
@@ -237,51 +172,24 @@ impl Pass<'_> {
                 Some(name) => mains.push(name),
                 None => {
                     let wanted = format!("program {}", program.name);
-                    refusals.insert(Refusal::Missing {
-                        symbol: "main".into(),
-                        wanted,
-                    });
+                    refusals.insert(Refusal::Missing { symbol: "main".into(), wanted });
                 }
             }
         }
-        let exports = self
-            .unit
-            .export
-            .then(|| self.resolution.table(Place::Program(0)));
-        let modules = (0..self.unit.modules.len())
-            .map(|index| self.resolution.table(Place::Module(index)))
-            .collect();
-        Roots {
-            mains,
-            exports,
-            modules,
-        }
+        let exports = self.unit.export.then(|| self.resolution.table(Place::Program(0)));
+        let modules = (0..self.unit.modules.len()).map(|index| self.resolution.table(Place::Module(index))).collect();
+        Roots { mains, exports, modules }
     }
 
     fn root_names(&self, roots: &Roots) -> HashSet<String> {
-        let tables = roots
-            .exports
-            .iter()
-            .chain(&roots.modules)
-            .flatten()
-            .map(|(_, target)| target.name());
-        let hooks = self
-            .linked
-            .hooks
-            .values()
-            .flat_map(|hooks| hooks.constructors.iter().chain(&hooks.destructors));
-        let names = tables
-            .chain(hooks.map(|hook| hook.function.as_str()))
-            .chain(roots.mains.iter().map(String::as_str));
+        let tables = roots.exports.iter().chain(&roots.modules).flatten().map(|(_, target)| target.name());
+        let hooks = self.linked.hooks.values().flat_map(|hooks| hooks.constructors.iter().chain(&hooks.destructors));
+        let names =
+            tables.chain(hooks.map(|hook| hook.function.as_str())).chain(roots.mains.iter().map(String::as_str));
         names.map(str::to_owned).collect()
     }
 
-    fn address(
-        &self,
-        target: &Target,
-        aliases: &HashMap<String, (Value, i64)>,
-        block: &Block,
-    ) -> Address {
+    fn address(&self, target: &Target, aliases: &HashMap<String, (Value, i64)>, block: &Block) -> Address {
         let (value, by) = match target {
             Target::Unit(name) => match aliases.get(name) {
                 Some(&alias) => alias,
@@ -290,12 +198,7 @@ impl Pass<'_> {
             Target::External(name) => {
                 let module = &self.linked.module;
                 let ty = self.context.void().function(&[]);
-                (
-                    module
-                        .global(name)
-                        .unwrap_or_else(|| module.add_function(ty, name)),
-                    0,
-                )
+                (module.global(name).unwrap_or_else(|| module.add_function(ty, name)), 0)
             }
         };
         match block.offsets.get(&value) {
@@ -305,42 +208,23 @@ impl Pass<'_> {
     }
 
     fn constructors(&self, place: Place) -> Vec<Value> {
-        self.linked
-            .hooks
-            .get(&place)
-            .map_or_else(Vec::new, |hooks| self.in_order(&hooks.constructors))
+        self.linked.hooks.get(&place).map_or_else(Vec::new, |hooks| self.in_order(&hooks.constructors))
     }
 
     /// By priority, and in link order where that is equal.
     fn in_order(&self, hooks: &[Hook]) -> Vec<Value> {
         let mut hooks = hooks.to_vec();
         hooks.sort_by_key(|hook| hook.priority);
-        hooks
-            .iter()
-            .map(|hook| {
-                self.linked
-                    .module
-                    .global(&hook.function)
-                    .expect("roots survive")
-            })
-            .collect()
+        hooks.iter().map(|hook| self.linked.module.global(&hook.function).expect("roots survive")).collect()
     }
 
     /// The image's constructors and destructors: libraries start before the program, and end after it.
     fn hooks(&self) -> (Vec<Value>, Vec<Value>) {
         let libraries = (0..self.unit.libraries.len()).map(Place::Library);
-        let groups: Vec<&Hooks> = libraries
-            .chain([Place::Program(0)])
-            .filter_map(|place| self.linked.hooks.get(&place))
-            .collect();
-        let constructors = groups
-            .iter()
-            .flat_map(|hooks| self.in_order(&hooks.constructors))
-            .collect();
-        let mut destructors: Vec<_> = groups
-            .iter()
-            .flat_map(|hooks| self.in_order(&hooks.destructors))
-            .collect();
+        let groups: Vec<&Hooks> =
+            libraries.chain([Place::Program(0)]).filter_map(|place| self.linked.hooks.get(&place)).collect();
+        let constructors = groups.iter().flat_map(|hooks| self.in_order(&hooks.constructors)).collect();
+        let mut destructors: Vec<_> = groups.iter().flat_map(|hooks| self.in_order(&hooks.destructors)).collect();
         destructors.reverse();
         (constructors, destructors)
     }
@@ -359,11 +243,7 @@ impl Pass<'_> {
                     refusals.insert(Refusal::Ifunc { symbol, function });
                     break;
                 }
-                for operand in function
-                    .instructions()
-                    .into_iter()
-                    .flat_map(|i| i.operands().collect::<Vec<_>>())
-                {
+                for operand in function.instructions().into_iter().flat_map(|i| i.operands().collect::<Vec<_>>()) {
                     if operand.is_function() && !reached.contains(&operand) {
                         reached.push(operand);
                     }
@@ -374,10 +254,7 @@ impl Pass<'_> {
 
     fn emit(&self, image: &Image, mains: &[String]) -> Vec<Value> {
         let module = &self.linked.module;
-        let emitter = Emitter {
-            context: self.context,
-            module,
-        };
+        let emitter = Emitter { context: self.context, module };
         let described = emitter.image(image);
         let mut programs = Vec::new();
         for (program, main) in self.unit.programs.iter().zip(mains) {
@@ -398,11 +275,7 @@ impl Pass<'_> {
         }
         module.run_passes("globaldce").map_err(Error::Llvm)?;
         self.linked.restore_names();
-        let defined: Vec<_> = module
-            .functions()
-            .into_iter()
-            .filter(|function| !function.is_declaration())
-            .collect();
+        let defined: Vec<_> = module.functions().into_iter().filter(|function| !function.is_declaration()).collect();
         for function in &defined {
             function.set_section(SECTION);
         }

@@ -67,11 +67,8 @@ pub(crate) fn resolve_thread_locals(module: &Module) {
 /// Everything that can change, and every constant that points at such.
 fn choose(module: &Module) -> (Vec<Value>, usize) {
     let ours = |v: &Value| !v.is_declaration() && !v.name().starts_with("llvm.");
-    let mut chosen: Vec<Value> = module
-        .variables()
-        .into_iter()
-        .filter(|v| ours(v) && !v.is_constant_variable())
-        .collect();
+    let mut chosen: Vec<Value> =
+        module.variables().into_iter().filter(|v| ours(v) && !v.is_constant_variable()).collect();
     let mutable = chosen.len();
     let mut known: HashSet<Value> = chosen.iter().copied().collect();
     let mut seen = HashSet::new();
@@ -96,12 +93,7 @@ fn choose(module: &Module) -> (Vec<Value>, usize) {
 impl Block {
     pub(crate) fn new(module: &Module, layout: Layout, refusals: &mut BTreeSet<Refusal>) -> Self {
         let (chosen, mutable) = choose(module);
-        let mut block = Self {
-            mutable,
-            size: HEADER,
-            alignment: HEADER,
-            ..Self::default()
-        };
+        let mut block = Self { mutable, size: HEADER, alignment: HEADER, ..Self::default() };
         let zero = |v: &Value| v.initializer().is_null() || v.initializer().is_undef();
         let size = |v: &Value| layout.size(v.value_type());
         let (zeros, initialized): (Vec<_>, Vec<_>) = chosen.into_iter().partition(zero);
@@ -115,14 +107,8 @@ impl Block {
         }
         block.size = block.size.next_multiple_of(PAGE);
         if block.size > u64::from(u32::MAX) {
-            let reason = format!(
-                "the private variables of the unit take {} bytes, 4 GiB is the limit",
-                block.size
-            );
-            refusals.insert(Refusal::Unsupported {
-                symbol: "private block".into(),
-                reason,
-            });
+            let reason = format!("the private variables of the unit take {} bytes, 4 GiB is the limit", block.size);
+            refusals.insert(Refusal::Unsupported { symbol: "private block".into(), reason });
         }
         block
     }
@@ -133,10 +119,7 @@ impl Block {
             explicit => explicit,
         };
         let mut refuse = |reason: &str| {
-            refusals.insert(Refusal::Unsupported {
-                symbol: plain_name(variable),
-                reason: reason.to_owned(),
-            });
+            refusals.insert(Refusal::Unsupported { symbol: plain_name(variable), reason: reason.to_owned() });
         };
         if alignment > PAGE {
             refuse("it is aligned to more than 4096 bytes");

@@ -74,21 +74,9 @@ impl<'a> Resolution<'a> {
         let libraries = close_all(&inputs.libraries);
         let modules = close_all(&inputs.modules);
         // A module may want a member that no program does.
-        let wanted: BTreeSet<&str> = modules
-            .iter()
-            .flat_map(|module| module.undefined(pool))
-            .collect();
+        let wanted: BTreeSet<&str> = modules.iter().flat_map(|module| module.undefined(pool)).collect();
         let programs: Vec<Closure> = (inputs.programs.iter())
-            .map(|objects| {
-                close(
-                    pool,
-                    objects,
-                    &inputs.archives,
-                    &wanted,
-                    &unit.wrap,
-                    &mut refusals,
-                )
-            })
+            .map(|objects| close(pool, objects, &inputs.archives, &wanted, &unit.wrap, &mut refusals))
             .collect();
         let mut resolution = Self {
             unit,
@@ -103,17 +91,11 @@ impl<'a> Resolution<'a> {
         if unit.programs.len() > 1 {
             resolution.find_own(pool, inputs);
         }
-        let asked = (unit.replace.keys().map(|name| (name.clone(), "`replace`"))).chain(
-            unit.wrap
-                .iter()
-                .map(|name| (format!("__wrap_{name}"), "`wrap`")),
-        );
+        let asked = (unit.replace.keys().map(|name| (name.clone(), "`replace`")))
+            .chain(unit.wrap.iter().map(|name| (format!("__wrap_{name}"), "`wrap`")));
         for (symbol, wanted) in asked {
             if !pool.defines(&symbol) {
-                refusals.insert(Refusal::Missing {
-                    symbol,
-                    wanted: wanted.to_owned(),
-                });
+                refusals.insert(Refusal::Missing { symbol, wanted: wanted.to_owned() });
             }
         }
         *resolution.refusals.borrow_mut() = refusals;
@@ -123,36 +105,20 @@ impl<'a> Resolution<'a> {
     /// Fails if anything was refused so far.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refusals: Vec<_> = self.refusals.borrow().iter().cloned().collect();
-        if refusals.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Refused {
-                unit: self.unit.name.clone(),
-                refusals,
-            })
-        }
+        if refusals.is_empty() { Ok(()) } else { Err(Error::Refused { unit: self.unit.name.clone(), refusals }) }
     }
 
     fn find_exports(&self, refusals: &mut BTreeSet<Refusal>) -> Vec<HashSet<String>> {
         let mut result = Vec::new();
         for (library, closure) in self.unit.libraries.iter().zip(&self.libraries) {
             let Some(exports) = &library.exports else {
-                let visible = closure
-                    .definitions
-                    .iter()
-                    .filter(|(_, definition)| !definition.hidden);
+                let visible = closure.definitions.iter().filter(|(_, definition)| !definition.hidden);
                 result.push(visible.map(|(name, _)| name.clone()).collect());
                 continue;
             };
-            for symbol in exports
-                .iter()
-                .filter(|name| !closure.definitions.contains_key(*name))
-            {
+            for symbol in exports.iter().filter(|name| !closure.definitions.contains_key(*name)) {
                 let wanted = format!("`exports` of library {}", library.name);
-                refusals.insert(Refusal::Missing {
-                    symbol: symbol.clone(),
-                    wanted,
-                });
+                refusals.insert(Refusal::Missing { symbol: symbol.clone(), wanted });
             }
             result.push(exports.iter().cloned().collect());
         }
@@ -164,8 +130,7 @@ impl<'a> Resolution<'a> {
         let mut edges: Vec<((usize, InputId), (usize, InputId))> = Vec::new();
         let mut first: HashMap<(InputId, &str), (usize, Option<Found>)> = HashMap::new();
         for (program, objects) in inputs.programs.iter().enumerate() {
-            self.own
-                .extend(objects.iter().map(|&input| (program, input)));
+            self.own.extend(objects.iter().map(|&input| (program, input)));
         }
         for (program, closure) in self.programs.iter().enumerate() {
             for &input in &closure.inputs {
@@ -179,9 +144,7 @@ impl<'a> Resolution<'a> {
                         Place::Program(_) => (Place::Program(0), other),
                         place => (place, other),
                     });
-                    let seen = first
-                        .entry((input, &symbol.name))
-                        .or_insert((program, neutral));
+                    let seen = first.entry((input, &symbol.name)).or_insert((program, neutral));
                     if seen.1 != neutral {
                         self.own.insert((program, input));
                         self.own.insert((seen.0, input));
@@ -208,35 +171,15 @@ impl<'a> Resolution<'a> {
         let mut shared = HashSet::new();
         for (index, closure) in self.programs.iter().enumerate() {
             for &input in &closure.inputs {
-                if self.unit.programs.len() == 1
-                    || self.own.contains(&(index, input))
-                    || shared.insert(input)
-                {
-                    result.push(Instance {
-                        place: Place::Program(index),
-                        input,
-                    });
+                if self.unit.programs.len() == 1 || self.own.contains(&(index, input)) || shared.insert(input) {
+                    result.push(Instance { place: Place::Program(index), input });
                 }
             }
         }
-        let others = (self
-            .libraries
-            .iter()
-            .enumerate()
-            .map(|(index, closure)| (Place::Library(index), closure)))
-        .chain(
-            self.modules
-                .iter()
-                .enumerate()
-                .map(|(index, closure)| (Place::Module(index), closure)),
-        );
+        let others = (self.libraries.iter().enumerate().map(|(index, closure)| (Place::Library(index), closure)))
+            .chain(self.modules.iter().enumerate().map(|(index, closure)| (Place::Module(index), closure)));
         for (place, closure) in others {
-            result.extend(
-                closure
-                    .inputs
-                    .iter()
-                    .map(|&input| Instance { place, input }),
-            );
+            result.extend(closure.inputs.iter().map(|&input| Instance { place, input }));
         }
         result
     }
@@ -251,11 +194,7 @@ impl<'a> Resolution<'a> {
         match place {
             Place::Program(index) => {
                 let shared = self.unit.programs.len() > 1 && !self.own.contains(&(index, input));
-                if shared {
-                    ""
-                } else {
-                    &self.unit.programs[index].name
-                }
+                if shared { "" } else { &self.unit.programs[index].name }
             }
             Place::Library(index) => &self.unit.libraries[index].name,
             Place::Module(index) => &self.unit.modules[index].name,
@@ -281,13 +220,8 @@ impl<'a> Resolution<'a> {
     /// The global, visible symbols of a place, sorted, with where each goes.
     pub(crate) fn table(&self, place: Place) -> Vec<(String, Target)> {
         let closure = self.closure(place);
-        let visible = closure
-            .definitions
-            .iter()
-            .filter(|(_, definition)| !definition.hidden);
-        let mut table: Vec<_> = visible
-            .map(|(name, _)| (name.clone(), self.reference(place, name)))
-            .collect();
+        let visible = closure.definitions.iter().filter(|(_, definition)| !definition.hidden);
+        let mut table: Vec<_> = visible.map(|(name, _)| (name.clone(), self.reference(place, name))).collect();
         table.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         table
     }
@@ -305,10 +239,7 @@ impl<'a> Resolution<'a> {
     }
 
     fn own_definition(&self, place: Place, name: &str) -> Option<Found> {
-        self.closure(place)
-            .definitions
-            .get(name)
-            .map(|definition| (place, definition.input))
+        self.closure(place).definitions.get(name).map(|definition| (place, definition.input))
     }
 
     /// The definition that a reference goes to, after `wrap`, and the name under which it was found.
@@ -348,18 +279,9 @@ impl<'a> Resolution<'a> {
             }
         };
         libraries.iter().find_map(|wanted| {
-            let index = self
-                .unit
-                .libraries
-                .iter()
-                .position(|library| library.name == *wanted)?;
-            let visible = self
-                .exports
-                .get(index)
-                .is_some_and(|exports| exports.contains(name));
-            visible
-                .then(|| self.own_definition(Place::Library(index), name))
-                .flatten()
+            let index = self.unit.libraries.iter().position(|library| library.name == *wanted)?;
+            let visible = self.exports.get(index).is_some_and(|exports| exports.contains(name));
+            visible.then(|| self.own_definition(Place::Library(index), name)).flatten()
         })
     }
 
@@ -374,10 +296,7 @@ impl<'a> Resolution<'a> {
                 Some(old) if self.mangle(old, name) == self.mangle(new, name) => {}
                 Some(_) => {
                     let user = format!("module {}", self.unit.modules[module].name);
-                    self.refusals.borrow_mut().insert(Refusal::Ambiguous {
-                        symbol: name.to_owned(),
-                        user,
-                    });
+                    self.refusals.borrow_mut().insert(Refusal::Ambiguous { symbol: name.to_owned(), user });
                 }
             }
         }

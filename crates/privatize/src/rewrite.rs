@@ -41,23 +41,12 @@ impl<'a> Rewriter<'a> {
         base.set_initial_exec();
         base.set_linkage(Linkage::LLVMLinkOnceODRLinkage);
         base.set_visibility(Visibility::LLVMHiddenVisibility);
-        Self {
-            context,
-            module,
-            block,
-            base,
-            pointer,
-        }
+        Self { context, module, block, base, pointer }
     }
 
     /// Rewrites all uses and removes the variables.
     pub(crate) fn run(&self, refusals: &mut BTreeSet<Refusal>) -> Rewritten {
-        let variables: Vec<Value> = self
-            .block
-            .variables
-            .iter()
-            .map(|(variable, _)| *variable)
-            .collect();
+        let variables: Vec<Value> = self.block.variables.iter().map(|(variable, _)| *variable).collect();
         // Initialisers are in the template by now.
         for variable in &variables {
             variable.set_initializer(variable.value_type().poison());
@@ -70,10 +59,7 @@ impl<'a> Rewriter<'a> {
             for user in distinct_users(variable) {
                 if !user.is_instruction() || user.is_landing_pad() {
                     let reason = "it is used where only a constant can be, such as an exception handler's list";
-                    refusals.insert(Refusal::Unsupported {
-                        symbol: plain_name(variable),
-                        reason: reason.into(),
-                    });
+                    refusals.insert(Refusal::Unsupported { symbol: plain_name(variable), reason: reason.into() });
                     continue;
                 }
                 let list = uses.entry(user.function()).or_insert_with(|| {
@@ -82,11 +68,7 @@ impl<'a> Rewriter<'a> {
                 });
                 for operand in 0..user.operand_count() {
                     if user.operand(operand) == variable {
-                        list.push(Use {
-                            instruction: user,
-                            operand,
-                            variable,
-                        });
+                        list.push(Use { instruction: user, operand, variable });
                     }
                 }
             }
@@ -117,17 +99,12 @@ impl<'a> Rewriter<'a> {
                 let wants = assembly::wants_constant(&call.called().assembly().1);
                 for index in 0..call.argument_count() {
                     let operand = call.operand(index);
-                    if !wants.get(index as usize).is_some_and(|wants| *wants)
-                        || !operand.is_constant()
-                    {
+                    if !wants.get(index as usize).is_some_and(|wants| *wants) || !operand.is_constant() {
                         continue;
                     }
                     if let Some(variable) = self.find_private(operand) {
                         let place = format!("function {}", plain_name(function));
-                        refusals.insert(Refusal::Assembly {
-                            symbol: plain_name(variable),
-                            place,
-                        });
+                        refusals.insert(Refusal::Assembly { symbol: plain_name(variable), place });
                     }
                 }
             }
@@ -138,28 +115,15 @@ impl<'a> Rewriter<'a> {
         if self.block.offsets.contains_key(&constant) {
             return Some(constant);
         }
-        let inner: Vec<_> = if constant.is_global() {
-            Vec::new()
-        } else {
-            constant.operands().collect()
-        };
-        inner
-            .into_iter()
-            .filter(|operand| operand.is_constant())
-            .find_map(|operand| self.find_private(operand))
+        let inner: Vec<_> = if constant.is_global() { Vec::new() } else { constant.operands().collect() };
+        inner.into_iter().filter(|operand| operand.is_constant()).find_map(|operand| self.find_private(operand))
     }
 
     /// Whether the function loads the base now: not if none of the uses can be reached.
     fn rewrite(&self, function: Value, uses: &[Use]) -> bool {
         let points: Vec<Value> = uses
             .iter()
-            .map(|u| {
-                if u.instruction.is_phi() {
-                    u.instruction.incoming_terminator(u.operand)
-                } else {
-                    u.instruction
-                }
-            })
+            .map(|u| if u.instruction.is_phi() { u.instruction.incoming_terminator(u.operand) } else { u.instruction })
             .collect();
         let (position, points) = function.base_position(&points);
         let base = position.map(|position| self.load_base(position));
@@ -177,11 +141,7 @@ impl<'a> Rewriter<'a> {
             };
             let address = if u.instruction.is_phi() {
                 // A block that comes in twice must bring the same value.
-                let key = (
-                    u.instruction,
-                    u.instruction.incoming_block(u.operand),
-                    u.variable,
-                );
+                let key = (u.instruction, u.instruction.incoming_block(u.operand), u.variable);
                 *incoming.entry(key).or_insert_with(make)
             } else {
                 make()
@@ -208,19 +168,14 @@ impl<'a> Rewriter<'a> {
         ];
         for (name, value) in facts {
             let values: Vec<_> = value.map(|value| int.constant(value)).into_iter().collect();
-            base.set_metadata(
-                self.context.metadata_kind(name),
-                self.context.metadata(&values),
-            );
+            base.set_metadata(self.context.metadata_kind(name), self.context.metadata(&values));
         }
         base
     }
 
     /// A function that returns the address of the calling thread's base pointer.
     pub(crate) fn base_slot(&self) -> Value {
-        let function = self
-            .module
-            .add_function(self.pointer.function(&[]), "privatized_base_slot");
+        let function = self.module.add_function(self.pointer.function(&[]), "privatized_base_slot");
         let builder = self.context.builder();
         builder.at_end(self.context.append_block(function));
         let (ty, intrinsic) = self.module.thread_local_address(self.pointer);
@@ -232,9 +187,5 @@ impl<'a> Rewriter<'a> {
 /// What uses a value, each once, in order: an instruction may use it several times.
 fn distinct_users(value: Value) -> Vec<Value> {
     let mut seen = HashSet::new();
-    value
-        .users()
-        .into_iter()
-        .filter(|user| seen.insert(*user))
-        .collect()
+    value.users().into_iter().filter(|user| seen.insert(*user)).collect()
 }

@@ -44,21 +44,12 @@ impl Builder<'_> {
             if offset > end {
                 fields.push(byte.array(offset - end).null());
             }
-            let mut walk = Walk {
-                builder: self,
-                variable,
-                start: offset,
-                private: &mut private,
-                fixups: &mut fixups,
-            };
+            let mut walk = Walk { builder: self, variable, start: offset, private: &mut private, fixups: &mut fixups };
             let value = walk.rewrite(variable.initializer(), offset);
             fields.push(value);
             end = offset + self.layout.size(variable.value_type());
         }
-        Template {
-            data: self.context.structure(&fields, true),
-            fixups,
-        }
+        Template { data: self.context.structure(&fields, true), fixups }
     }
 }
 
@@ -80,13 +71,8 @@ impl Walk<'_, '_> {
         if let Some(&known) = self.private.get(&constant) {
             return known;
         }
-        let operands: Vec<_> = constant
-            .operands()
-            .filter(|operand| operand.is_constant())
-            .collect();
-        let result = operands
-            .into_iter()
-            .any(|operand| self.holds_private(operand));
+        let operands: Vec<_> = constant.operands().filter(|operand| operand.is_constant()).collect();
+        let result = operands.into_iter().any(|operand| self.holds_private(operand));
         self.private.insert(constant, result);
         result
     }
@@ -104,17 +90,15 @@ impl Walk<'_, '_> {
                 true => layout.field_offset(ty, index as u32),
                 false => index as u64 * layout.size(ty.element()),
             };
-            let fields: Vec<_> = (operands.into_iter().enumerate())
-                .map(|(i, field)| self.rewrite(field, at + element_at(i)))
-                .collect();
+            let fields: Vec<_> =
+                (operands.into_iter().enumerate()).map(|(i, field)| self.rewrite(field, at + element_at(i))).collect();
             return match () {
                 () if ty.is_structure() => ty.structure(&fields),
                 () if ty.is_vector() => vector(&fields),
                 () => ty.element().array_of(&fields),
             };
         }
-        let whole = layout.size(ty) == u64::from(layout.pointer_size())
-            && (ty.is_pointer() || ty.is_integer());
+        let whole = layout.size(ty) == u64::from(layout.pointer_size()) && (ty.is_pointer() || ty.is_integer());
         let int = self.builder.context.int(64);
         match self.sum(constant) {
             Some(Sum { bases: 1, offset }) if whole => {
@@ -122,15 +106,10 @@ impl Walk<'_, '_> {
                 ty.null()
             }
             Some(Sum { bases: 0, offset }) if ty.is_integer() => ty.constant(offset as u64),
-            Some(Sum { bases: 0, offset }) if ty.is_pointer() => {
-                int.constant(offset as u64).int_to_ptr(ty)
-            }
+            Some(Sum { bases: 0, offset }) if ty.is_pointer() => int.constant(offset as u64).int_to_ptr(ty),
             _ => {
                 let variable = plain_name(self.variable);
-                self.builder.refusals.insert(Refusal::Initializer {
-                    variable,
-                    at: at - self.start,
-                });
+                self.builder.refusals.insert(Refusal::Initializer { variable, at: at - self.start });
                 ty.null()
             }
         }
@@ -139,22 +118,13 @@ impl Walk<'_, '_> {
     /// The value of an address computation, if it is as simple as that.
     fn sum(&self, constant: Value) -> Option<Sum> {
         if let Some(&offset) = self.builder.block.offsets.get(&constant) {
-            return Some(Sum {
-                bases: 1,
-                offset: offset as i64,
-            });
+            return Some(Sum { bases: 1, offset: offset as i64 });
         }
         if constant.is_integer() {
-            return Some(Sum {
-                bases: 0,
-                offset: constant.integer(),
-            });
+            return Some(Sum { bases: 0, offset: constant.integer() });
         }
         if constant.is_null() {
-            return Some(Sum {
-                bases: 0,
-                offset: 0,
-            });
+            return Some(Sum { bases: 0, offset: 0 });
         }
         if !constant.is_expression() {
             return None;
@@ -167,33 +137,21 @@ impl Walk<'_, '_> {
                     return None;
                 }
                 let base = self.sum(base)?;
-                Some(Sum {
-                    offset: base.offset + offset,
-                    ..base
-                })
+                Some(Sum { offset: base.offset + offset, ..base })
             }
-            Opcode::LLVMPtrToInt
-            | Opcode::LLVMIntToPtr
-            | Opcode::LLVMBitCast
-            | Opcode::LLVMTrunc => {
+            Opcode::LLVMPtrToInt | Opcode::LLVMIntToPtr | Opcode::LLVMBitCast | Opcode::LLVMTrunc => {
                 let sum = operand(0)?;
-                let narrow = self.builder.layout.size(constant.type_of())
-                    < u64::from(self.builder.layout.pointer_size());
+                let narrow =
+                    self.builder.layout.size(constant.type_of()) < u64::from(self.builder.layout.pointer_size());
                 (sum.bases == 0 || !narrow).then_some(sum)
             }
             Opcode::LLVMAdd => {
                 let (a, b) = (operand(0)?, operand(1)?);
-                Some(Sum {
-                    bases: a.bases + b.bases,
-                    offset: a.offset.wrapping_add(b.offset),
-                })
+                Some(Sum { bases: a.bases + b.bases, offset: a.offset.wrapping_add(b.offset) })
             }
             Opcode::LLVMSub => {
                 let (a, b) = (operand(0)?, operand(1)?);
-                Some(Sum {
-                    bases: a.bases - b.bases,
-                    offset: a.offset.wrapping_sub(b.offset),
-                })
+                Some(Sum { bases: a.bases - b.bases, offset: a.offset.wrapping_sub(b.offset) })
             }
             _ => None,
         }

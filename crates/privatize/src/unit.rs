@@ -113,10 +113,9 @@ pub struct Replacement {
 impl Unit {
     /// Reads a description; paths in it are relative to the folder that holds it.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error))?;
-        let mut unit: Self = serde_json::from_str(&text)
-            .map_err(|error| Error::Unit(path.display().to_string(), error.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error))?;
+        let mut unit: Self =
+            serde_json::from_str(&text).map_err(|error| Error::Unit(path.display().to_string(), error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         for path in unit.paths() {
             *path = folder.join(&*path);
@@ -126,22 +125,16 @@ impl Unit {
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let programs = self.programs.iter_mut().flat_map(|p| p.objects.iter_mut());
-        let libraries = self.libraries.iter_mut().flat_map(|l| {
-            l.objects
-                .iter_mut()
-                .chain(l.archives.iter_mut().map(|a| &mut a.path))
-        });
-        let modules = self.modules.iter_mut().flat_map(|m| {
-            m.objects
-                .iter_mut()
-                .chain(m.archives.iter_mut().map(|a| &mut a.path))
-        });
+        let libraries = self
+            .libraries
+            .iter_mut()
+            .flat_map(|l| l.objects.iter_mut().chain(l.archives.iter_mut().map(|a| &mut a.path)));
+        let modules = self
+            .modules
+            .iter_mut()
+            .flat_map(|m| m.objects.iter_mut().chain(m.archives.iter_mut().map(|a| &mut a.path)));
         let archives = self.archives.iter_mut().map(|a| &mut a.path);
-        programs
-            .chain(libraries)
-            .chain(modules)
-            .chain(archives)
-            .chain(self.os.as_mut())
+        programs.chain(libraries).chain(modules).chain(archives).chain(self.os.as_mut())
     }
 
     /// What can be said to be wrong without reading any input.
@@ -151,10 +144,7 @@ impl Unit {
             return fail("it has no program".into());
         }
         if self.export && self.programs.len() > 1 {
-            return fail(
-                "`export` needs a unit with one program: whose symbols would the table hold?"
-                    .into(),
-            );
+            return fail("`export` needs a unit with one program: whose symbols would the table hold?".into());
         }
         let names = (self.programs.iter().map(|p| &p.name))
             .chain(self.libraries.iter().map(|l| &l.name))
@@ -173,16 +163,10 @@ impl Unit {
             .chain(self.modules.iter().flat_map(|m| &m.libraries));
         for name in wanted {
             if !self.libraries.iter().any(|library| library.name == *name) {
-                return fail(format!(
-                    "it has no library `{name}`, which a part of it names"
-                ));
+                return fail(format!("it has no library `{name}`, which a part of it names"));
             }
         }
-        if let Some(name) = self
-            .wrap
-            .iter()
-            .find(|name| self.replace.contains_key(*name))
-        {
+        if let Some(name) = self.wrap.iter().find(|name| self.replace.contains_key(*name)) {
             return fail(format!("`{name}` is both wrapped and replaced"));
         }
         Ok(())

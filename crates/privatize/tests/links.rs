@@ -35,29 +35,13 @@ fn archive(path: std::path::PathBuf, whole: bool) -> Archive {
 #[test]
 fn archive_members_are_taken_when_needed() {
     let bench = Bench::new();
-    let code = main_printing(
-        "int used(int); int weak(void) __attribute__((weak));",
-        "",
-        "%d %d",
-        "used(seed), weak != 0",
-    );
+    let code =
+        main_printing("int used(int); int weak(void) __attribute__((weak));", "", "%d %d", "used(seed), weak != 0");
     let main = bench.object("main", &["-O2"], &code);
-    let used = bench.object(
-        "used",
-        &["-O2"],
-        "int deeper(int); int used(int x) { return deeper(x) + 1; }",
-    );
+    let used = bench.object("used", &["-O2"], "int deeper(int); int used(int x) { return deeper(x) + 1; }");
     // A member that is taken for one symbol brings the other; the later archive's definition of that is not taken.
-    let deeper = bench.object(
-        "deeper",
-        &["-O2"],
-        "int extra = 5; int deeper(int x) { return x * 10 + extra++; }",
-    );
-    let unused = bench.object(
-        "unused",
-        &["-O2"],
-        "int missing(void); int nobody(void) { return missing(); }",
-    );
+    let deeper = bench.object("deeper", &["-O2"], "int extra = 5; int deeper(int x) { return x * 10 + extra++; }");
+    let unused = bench.object("unused", &["-O2"], "int missing(void); int nobody(void) { return missing(); }");
     // Weak references take nothing out of an archive.
     let weak = bench.object("weak", &["-O2"], "int weak(void) { return 1; }");
     let late = bench.object("late", &["-O2"], "int deeper(int x) { return 0; }");
@@ -65,11 +49,7 @@ fn archive_members_are_taken_when_needed() {
     let second = bench.archive("libsecond.a", &[&deeper]);
     let third = bench.archive("libthird.a", &[&late]);
     let mut unit = bench.unit(&[main]);
-    unit.archives = vec![
-        archive(first.clone(), false),
-        archive(second, false),
-        archive(third, false),
-    ];
+    unit.archives = vec![archive(first.clone(), false), archive(second, false), archive(third, false)];
     let (bitcode, report) = bench.privatize(&unit);
     assert_eq!(report.inputs, 3);
     assert_eq!(bench.run(&bitcode, "test"), lines("16 0", "26 0"));
@@ -77,10 +57,7 @@ fn archive_members_are_taken_when_needed() {
     unit.archives[0].whole = true;
     unit.export = true;
     let message = bench.refusal(&unit);
-    assert!(
-        message.contains("`missing`") && message.contains("libfirst.a(unused.o)"),
-        "{message}"
-    );
+    assert!(message.contains("`missing`") && message.contains("libfirst.a(unused.o)"), "{message}");
 
     let unused = bench.object("unused", &["-O2"], "int nobody(void) { return 1; }");
     let whole = bench.archive("libwhole.a", &[&used, &unused, &weak]);
@@ -93,17 +70,10 @@ fn archive_members_are_taken_when_needed() {
 #[test]
 fn thin_archives() {
     let bench = Bench::new();
-    let main = bench.object(
-        "main",
-        &[],
-        &main_printing("int f(int);", "", "%d", "f(seed)"),
-    );
+    let main = bench.object("main", &[], &main_printing("int f(int);", "", "%d", "f(seed)"));
     let f = bench.object("f", &[], "static int k = 3; int f(int x) { return x * k; }");
     let path = bench.path("libthin.a");
-    run(Command::new("llvm-ar-22")
-        .args(["--thin", "crs"])
-        .arg(&path)
-        .arg(&f));
+    run(Command::new("llvm-ar-22").args(["--thin", "crs"]).arg(&path).arg(&f));
     let mut unit = bench.unit(&[main]);
     unit.archives.push(archive(path, false));
     let (bitcode, _) = bench.privatize(&unit);
@@ -135,34 +105,22 @@ fn libraries_keep_to_themselves() {
         ..Library::default()
     });
     let message = bench.refusal(&unit);
-    assert!(
-        message.contains("`exported`"),
-        "a program sees the libraries that it names only: {message}"
-    );
+    assert!(message.contains("`exported`"), "a program sees the libraries that it names only: {message}");
     unit.programs[0].libraries.push("libx".into());
     let (bitcode, _) = bench.privatize(&unit);
-    assert_eq!(
-        bench.run(&bitcode, "test"),
-        lines("1010 1 100", "1011 1 100")
-    );
+    assert_eq!(bench.run(&bitcode, "test"), lines("1010 1 100", "1011 1 100"));
 
     let code = main_printing("int inside(void);", "", "%d", "inside() + seed");
     let main = bench.object("main", &["-O2"], &code);
     unit.programs[0].objects = vec![main];
     let message = bench.refusal(&unit);
-    assert!(
-        message.contains("`inside`"),
-        "what is not exported cannot be seen: {message}"
-    );
+    assert!(message.contains("`inside`"), "what is not exported cannot be seen: {message}");
     unit.libraries[0].exports = None;
     let (bitcode, _) = bench.privatize(&unit);
     assert_eq!(bench.run(&bitcode, "test"), lines("6", "7"));
     unit.libraries[0].exports = Some(vec!["inside".into(), "absent".into()]);
     let message = bench.refusal(&unit);
-    assert!(
-        message.contains("`absent`") && message.contains("library libx"),
-        "{message}"
-    );
+    assert!(message.contains("`absent`") && message.contains("library libx"), "{message}");
 }
 
 /// A program with two modules whose symbols clash, and a library that only they use.
@@ -189,24 +147,16 @@ fn modules(bench: &Bench, level: &str) -> Unit {
     let two = "int library(int); int state = 200; static int hidden(void) { return state; }
                int unused_here(void) { return 5; }
                int run(int x) { return library(x) + hidden() + unused_here(); }";
-    let library = "int service(int x) { return x + 10000; } int calls; int library(int x) { return service(x) + ++calls; }";
+    let library =
+        "int service(int x) { return x + 10000; } int calls; int library(int x) { return service(x) + ++calls; }";
     let mut unit = bench.unit(&[main]);
     unit.export = true;
     let library = bench.object("library", &[level], library);
-    unit.libraries.push(Library {
-        name: "libx".into(),
-        objects: vec![library],
-        ..Library::default()
-    });
+    unit.libraries.push(Library { name: "libx".into(), objects: vec![library], ..Library::default() });
     for (name, code) in [("one", one), ("two", two)] {
         let objects = vec![bench.object(name, &[level], code)];
         let libraries = vec!["libx".into()];
-        unit.modules.push(LoadableModule {
-            name: name.into(),
-            objects,
-            libraries,
-            ..LoadableModule::default()
-        });
+        unit.modules.push(LoadableModule { name: name.into(), objects, libraries, ..LoadableModule::default() });
     }
     unit
 }
@@ -217,29 +167,14 @@ fn modules_have_symbols_of_their_own() {
         let bench = Bench::new();
         let unit = modules(&bench, level);
         let (bitcode, report) = bench.privatize(&unit);
-        let sizes: Vec<_> = report
-            .modules
-            .iter()
-            .map(|(name, size)| (name.as_str(), *size))
-            .collect();
+        let sizes: Vec<_> = report.modules.iter().map(|(name, size)| (name.as_str(), *size)).collect();
         // `pointer`, `run`, `state`; and `run`, `state`, `unused_here`. The hidden ones and the static ones are not there.
         assert_eq!(sizes, [("one", 3), ("two", 3)]);
         // shared is 1 + seed + 10 by now; the library has been called once.
         let run_one = |shared: i32| (5 * 2 + shared) + (5 + 10000 + 2) + 1 + shared;
         let run_two = |seed: i32| (5 + 10000 + 3) + (200 + seed) + 5;
-        let line = |seed| {
-            format!(
-                "{} {} 1102 {} 0 77 1",
-                run_one(11 + seed),
-                run_two(seed),
-                200 + seed
-            )
-        };
-        assert_eq!(
-            bench.run(&bitcode, "test"),
-            lines(&line(1), &line(2)),
-            "{level}"
-        );
+        let line = |seed| format!("{} {} 1102 {} 0 77 1", run_one(11 + seed), run_two(seed), 200 + seed);
+        assert_eq!(bench.run(&bitcode, "test"), lines(&line(1), &line(2)), "{level}");
     }
 }
 
@@ -248,31 +183,18 @@ fn tables_need_no_relocation_at_load() {
     let bench = Bench::new();
     let (bitcode, _) = bench.privatize(&modules(&bench, "-O2"));
     let path = bench.path("out.o");
-    run(Command::new("clang-22")
-        .args(["-c", "-O2", "-fPIC", "-w", "-o"])
-        .arg(&path)
-        .arg(&bitcode));
+    run(Command::new("clang-22").args(["-c", "-O2", "-fPIC", "-w", "-o"]).arg(&path).arg(&bitcode));
     let data = fs::read(&path).expect("the object");
     let file = object::File::parse(&*data).expect("ELF");
-    let table = file
-        .symbols()
-        .find(|s| s.name() == Ok("privatized.symbols"))
-        .expect("the table");
-    let section = file
-        .section_by_index(table.section_index().expect("defined"))
-        .expect("its section");
+    let table = file.symbols().find(|s| s.name() == Ok("privatized.symbols")).expect("the table");
+    let section = file.section_by_index(table.section_index().expect("defined")).expect("its section");
     let range = table.address()..table.address() + table.size();
     let mut seen = 0;
     for (_, relocation) in section.relocations().filter(|(at, _)| range.contains(at)) {
-        assert!(matches!(
-            relocation.target(),
-            RelocationTarget::Symbol(_) | RelocationTarget::Section(_)
-        ));
+        assert!(matches!(relocation.target(), RelocationTarget::Symbol(_) | RelocationTarget::Section(_)));
         // The linker knows the distance, whatever address the program is loaded at.
         let relative = match (file.architecture(), relocation.flags()) {
-            (object::Architecture::X86_64, RelocationFlags::Elf { r_type }) => {
-                r_type == elf::R_X86_64_PC64
-            }
+            (object::Architecture::X86_64, RelocationFlags::Elf { r_type }) => r_type == elf::R_X86_64_PC64,
             (_, RelocationFlags::Elf { r_type }) => r_type == elf::R_AARCH64_PREL64,
             _ => false,
         };
@@ -293,19 +215,10 @@ fn modules_may_need_members_that_no_program_does() {
     );
     let main = bench.object("main", &[], &code);
     let member = bench.object("member", &[], "int member(int x) { return x + 40; }");
-    let module = bench.object(
-        "module",
-        &[],
-        "int member(int); int run(int x) { return member(x); }",
-    );
+    let module = bench.object("module", &[], "int member(int); int run(int x) { return member(x); }");
     let mut unit = bench.unit(&[main]);
-    unit.archives
-        .push(archive(bench.archive("lib.a", &[&member]), false));
-    unit.modules.push(LoadableModule {
-        name: "m".into(),
-        objects: vec![module],
-        ..LoadableModule::default()
-    });
+    unit.archives.push(archive(bench.archive("lib.a", &[&member]), false));
+    unit.modules.push(LoadableModule { name: "m".into(), objects: vec![module], ..LoadableModule::default() });
     let (bitcode, _) = bench.privatize(&unit);
     assert_eq!(bench.run(&bitcode, "test"), lines("41", "42"));
 }
@@ -327,11 +240,7 @@ fn several_programs_share_archives_but_not_symbols() {
         bench.object(name, &["-O2"], &code)
     };
     let (a, b) = (program("a", 10), program("b", 20));
-    let shared = bench.object(
-        "shared",
-        &["-O2"],
-        "int counter = 5; int shared(int x) { return x + counter++; }",
-    );
+    let shared = bench.object("shared", &["-O2"], "int counter = 5; int shared(int x) { return x + counter++; }");
     // A member that uses what each program defines for itself.
     let back = bench.object(
         "back",
@@ -339,38 +248,18 @@ fn several_programs_share_archives_but_not_symbols() {
         "int callback(int); int calls; int back(int x) { calls++; return callback(x) + calls; }",
     );
     // And one that uses that.
-    let outer = bench.object(
-        "outer",
-        &["-O2"],
-        "int back(int); int outer(int x) { return back(x); }",
-    );
+    let outer = bench.object("outer", &["-O2"], "int back(int); int outer(int x) { return back(x); }");
     let both = bench.archive("libboth.a", &[&shared, &back, &outer]);
     let mut unit = bench.unit(&[a]);
     unit.programs[0].name = "first".into();
-    unit.programs.push(Program {
-        name: "the-second".into(),
-        objects: vec![b],
-        ..Program::default()
-    });
+    unit.programs.push(Program { name: "the-second".into(), objects: vec![b], ..Program::default() });
     unit.archives.push(archive(both, false));
     let (bitcode, report) = bench.privatize(&unit);
-    assert_eq!(
-        report.programs,
-        ["privatized_program_first", "privatized_program_the_second"]
-    );
-    assert_eq!(
-        report.inputs, 7,
-        "two programs, one copy of the shared member, two of those that depend on a program"
-    );
+    assert_eq!(report.programs, ["privatized_program_first", "privatized_program_the_second"]);
+    assert_eq!(report.inputs, 7, "two programs, one copy of the shared member, two of those that depend on a program");
     // shared() runs first or last: C leaves the order open, clang goes from left to right.
-    assert_eq!(
-        bench.run(&bitcode, "first"),
-        lines("7 22 7 10", "8 23 8 10")
-    );
-    assert_eq!(
-        bench.run(&bitcode, "the_second"),
-        lines("7 42 7 20", "8 43 8 20")
-    );
+    assert_eq!(bench.run(&bitcode, "first"), lines("7 22 7 10", "8 23 8 10"));
+    assert_eq!(bench.run(&bitcode, "the_second"), lines("7 42 7 20", "8 43 8 20"));
 }
 
 #[test]
@@ -396,11 +285,7 @@ fn wrapped_functions() {
         let mut unit = bench.unit(&[main, f, wrapper]);
         unit.wrap = ["f".to_owned(), "libos_twin".to_owned()].into();
         let (bitcode, _) = bench.privatize(&unit);
-        assert_eq!(
-            bench.run(&bitcode, "test"),
-            lines("25 1025 1008", "15 1015 1009"),
-            "{level}"
-        );
+        assert_eq!(bench.run(&bitcode, "test"), lines("25 1025 1008", "15 1015 1009"), "{level}");
     }
 }
 
@@ -423,42 +308,18 @@ fn replaced_functions() {
                     int checkpoint(void *buffer) { return gone(0); }";
         let file = bench.object("file", &[level], file);
         let mut unit = bench.unit(&[main, file]);
-        unit.replace.insert(
-            "twin".into(),
-            Replacement {
-                with: "libos_twin".into(),
-                returns_twice: false,
-            },
-        );
-        unit.replace.insert(
-            "checkpoint".into(),
-            Replacement {
-                with: "libos_checkpoint".into(),
-                returns_twice: true,
-            },
-        );
+        unit.replace.insert("twin".into(), Replacement { with: "libos_twin".into(), returns_twice: false });
+        unit.replace.insert("checkpoint".into(), Replacement { with: "libos_checkpoint".into(), returns_twice: true });
         let (bitcode, _) = bench.privatize(&unit);
-        assert_eq!(
-            bench.run(&bitcode, "test"),
-            lines("1001 2002 1001 3", "1002 2004 1002 6"),
-            "{level}"
-        );
+        assert_eq!(bench.run(&bitcode, "test"), lines("1001 2002 1001 3", "1002 2004 1002 6"), "{level}");
         let text = bench.disassemble(&bitcode);
         let declaration = text
             .lines()
             .find(|line| line.starts_with("declare") && line.contains("@libos_checkpoint("))
             .expect("a declaration");
-        let number = declaration
-            .rsplit_once('#')
-            .expect("attributes")
-            .1
-            .split_whitespace()
-            .next()
-            .expect("a number");
-        let attributes = text
-            .lines()
-            .find(|line| line.starts_with(&format!("attributes #{number} ")))
-            .expect("attributes");
+        let number = declaration.rsplit_once('#').expect("attributes").1.split_whitespace().next().expect("a number");
+        let attributes =
+            text.lines().find(|line| line.starts_with(&format!("attributes #{number} "))).expect("attributes");
         assert!(attributes.contains("returns_twice"), "{attributes}");
     }
 }
@@ -472,27 +333,14 @@ fn redirected_functions_are_not_the_c_library_s() {
         "%d",
         "p[5] + p[6]; free(p)",
     );
-    let object = bench.object(
-        "main",
-        &["-O2", "-fno-builtin-calloc"],
-        &code.replace("p[6]; free(p)", "p[6]"),
-    );
+    let object = bench.object("main", &["-O2", "-fno-builtin-calloc"], &code.replace("p[6]; free(p)", "p[6]"));
     let (bitcode, report) = bench.privatize(&bench.unit(&[object]));
     assert!(report.redirected.contains(&"malloc".to_owned()));
     let optimised = bench.path("optimised.ll");
-    run(Command::new("clang-22")
-        .args(["-O2", "-S", "-emit-llvm", "-w", "-o"])
-        .arg(&optimised)
-        .arg(&bitcode));
+    run(Command::new("clang-22").args(["-O2", "-S", "-emit-llvm", "-w", "-o"]).arg(&optimised).arg(&bitcode));
     let text = fs::read_to_string(&optimised).expect("the optimised module");
     assert!(text.contains("@libos_malloc("), "{text}");
-    for wrong in [
-        "@calloc(",
-        "@malloc(",
-        "alloc-family",
-        "allockind",
-        "alloc-variant",
-    ] {
+    for wrong in ["@calloc(", "@malloc(", "alloc-family", "allockind", "alloc-variant"] {
         assert!(!text.contains(wrong), "`{wrong}` in {text}");
     }
     assert_eq!(bench.run(&bitcode, "test"), lines("1", "2"));
@@ -515,10 +363,7 @@ fn the_base_is_loaded_where_it_is_needed() {
     };
     let load = "@privatized_base";
     let fast = body("fast");
-    assert!(
-        fast.contains(load) && !fast.split("\n\n").next().expect("an entry").contains(load),
-        "{fast}"
-    );
+    assert!(fast.contains(load) && !fast.split("\n\n").next().expect("an entry").contains(load), "{fast}");
     // In the loop's function: one load, before the loop's first phi.
     let in_loop = body("loop");
     assert_eq!(in_loop.matches(load).count(), 1, "{in_loop}");
@@ -528,15 +373,8 @@ fn the_base_is_loaded_where_it_is_needed() {
 /// How a unit becomes an ordinary object, as `docs/privatization.md` recommends.
 fn ordinary_object(bench: &Bench, bitcode: &std::path::Path) -> std::path::PathBuf {
     let object = bitcode.with_extension("o");
-    run(Command::new("ld.lld-22")
-        .args(["-r", "--lto-O2", "--lto-partitions=2", "-o"])
-        .arg(&object)
-        .arg(bitcode));
-    let keep = [
-        "-w",
-        "--keep-global-symbol=privatized_program_*",
-        "--keep-global-symbol=privatized_base",
-    ];
+    run(Command::new("ld.lld-22").args(["-r", "--lto-O2", "--lto-partitions=2", "-o"]).arg(&object).arg(bitcode));
+    let keep = ["-w", "--keep-global-symbol=privatized_program_*", "--keep-global-symbol=privatized_base"];
     run(Command::new("llvm-objcopy-22").args(keep).arg(&object));
     let _ = bench;
     object
@@ -563,9 +401,8 @@ fn units_share_one_base_and_show_nothing_else() {
     let (a, b) = (program("a", 10), program("b", 20));
     assert_eq!(bench.run_objects(&[&a, &b], "a"), lines("12", "13"));
     assert_eq!(bench.run_objects(&[&a, &b], "b"), lines("22", "23"));
-    let symbols = text(run(Command::new("llvm-nm-22")
-        .args(["--extern-only", "--defined-only", "--just-symbol-name"])
-        .arg(&a)));
+    let symbols =
+        text(run(Command::new("llvm-nm-22").args(["--extern-only", "--defined-only", "--just-symbol-name"]).arg(&a)));
     let mut symbols: Vec<_> = symbols.lines().collect();
     symbols.sort_unstable();
     assert_eq!(symbols, ["privatized_base", "privatized_program_a"]);

@@ -13,22 +13,12 @@ fn compare(files: &[&str], flags: &[&str]) -> Report {
         let bench = Bench::new();
         let mut flags = flags.to_vec();
         flags.push(level);
-        let objects: Vec<_> = files
-            .iter()
-            .map(|file| bench.compile(&source("programs").join(file), &flags))
-            .collect();
+        let objects: Vec<_> = files.iter().map(|file| bench.compile(&source("programs").join(file), &flags)).collect();
         let (bitcode, report) = bench.privatize(&bench.unit(&objects));
         let one = bench.run_plain(files, &flags, "1");
         let two = bench.run_plain(files, &flags, "2");
-        assert_ne!(
-            one, two,
-            "the program must depend on its argument, or it shows nothing"
-        );
-        assert_eq!(
-            bench.run(&bitcode, "test"),
-            expected(&one, &two),
-            "{files:?} {level}"
-        );
+        assert_ne!(one, two, "the program must depend on its argument, or it shows nothing");
+        assert_eq!(bench.run(&bitcode, "test"), expected(&one, &two), "{files:?} {level}");
         first.get_or_insert(report);
     }
     first.expect("there are levels")
@@ -45,10 +35,7 @@ fn scalars_and_aggregates() {
 fn initialisers_with_addresses() {
     let report = compare(&["pointers.c"], &[]);
     assert!(report.fixups > 30, "{report:?}");
-    assert!(
-        report.private_variables > report.mutable_variables,
-        "constants that point at variables: {report:?}"
-    );
+    assert!(report.private_variables > report.mutable_variables, "constants that point at variables: {report:?}");
 }
 
 #[test]
@@ -97,14 +84,7 @@ fn addresses_in_code() {
 fn constants_of_every_shape() {
     let report = compare(&["constants.ll"], &[]);
     // @pairs points at private variables, so that it is private too; @pairs and @vector have two pointers, @wrapped as well.
-    assert_eq!(
-        (
-            report.mutable_variables,
-            report.private_variables,
-            report.fixups
-        ),
-        (9, 10, 7)
-    );
+    assert_eq!((report.mutable_variables, report.private_variables, report.fixups), (9, 10, 7));
 }
 
 #[test]
@@ -112,16 +92,6 @@ fn a_program_without_variables() {
     let bench = Bench::new();
     let object = bench.object("empty", &["-O2"], "int main(void) { return 3; }");
     let (bitcode, report) = bench.privatize(&bench.unit(&[object]));
-    assert_eq!(
-        (
-            report.block_size,
-            report.template_size,
-            report.private_variables
-        ),
-        (4096, 64, 0)
-    );
-    assert_eq!(
-        bench.run(&bitcode, "test"),
-        expected("status 3\n", "status 3\n")
-    );
+    assert_eq!((report.block_size, report.template_size, report.private_variables), (4096, 64, 0));
+    assert_eq!(bench.run(&bitcode, "test"), expected("status 3\n", "status 3\n"));
 }

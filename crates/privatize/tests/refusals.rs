@@ -25,16 +25,7 @@ fn undefined_symbols_all_at_once() {
         "int first(void); int second(void); extern int variable, weak __attribute__((weak));
          int main(void) { return first() + second() + variable + (&weak != 0); }",
     );
-    says(
-        &message,
-        &[
-            "function `first`",
-            "function `second`",
-            "variable `variable`",
-            "file.o",
-            "directive",
-        ],
-    );
+    says(&message, &["function `first`", "function `second`", "variable `variable`", "file.o", "directive"]);
     assert!(!message.contains("`weak`"), "{message}");
 }
 
@@ -43,17 +34,12 @@ fn two_definitions() {
     let bench = Bench::new();
     let a = bench.object("a", &[], "int twice = 1; int main(void) { return twice; }");
     let b = bench.object("b", &[], "int twice = 2;");
-    says(
-        &bench.refusal(&bench.unit(&[a, b])),
-        &["two definitions of `twice`", "a.o", "b.o"],
-    );
+    says(&bench.refusal(&bench.unit(&[a, b])), &["two definitions of `twice`", "a.o", "b.o"]);
 }
 
 #[test]
 fn module_assembly_that_names_a_variable() {
-    let message = refuse(
-        "int counter; __asm__(\".data\\n.quad counter\\n\"); int main(void) { return counter; }",
-    );
+    let message = refuse("int counter; __asm__(\".data\\n.quad counter\\n\"); int main(void) { return counter; }");
     says(&message, &["`counter`", "file.o", "operand"]);
 }
 
@@ -70,16 +56,9 @@ fn inline_assembly_that_names_a_variable() {
 #[cfg(target_arch = "x86_64")]
 fn inline_assembly_that_names_a_variable_of_another_file() {
     let bench = Bench::new();
-    let a = bench.object(
-        "a",
-        &[],
-        "int main(void) { __asm__ volatile(\"incl counter(%%rip)\"); return 0; }",
-    );
+    let a = bench.object("a", &[], "int main(void) { __asm__ volatile(\"incl counter(%%rip)\"); return 0; }");
     let b = bench.object("b", &[], "int counter;");
-    says(
-        &bench.refusal(&bench.unit(&[a, b])),
-        &["`counter`", "a.o, function main"],
-    );
+    says(&bench.refusal(&bench.unit(&[a, b])), &["`counter`", "a.o, function main"]);
 }
 
 #[test]
@@ -96,10 +75,7 @@ fn assembly_operands_that_must_be_constant() {
     let bench = Bench::new();
     let code = "static int counter; int main(void) { __asm__ volatile(\"# %0\" : : \"i\"(&counter)); return counter; }";
     let object = bench.object("file", &["-fno-pic", "-O2"], code);
-    says(
-        &bench.refusal(&bench.unit(&[object])),
-        &["`counter`", "function main"],
-    );
+    says(&bench.refusal(&bench.unit(&[object])), &["`counter`", "function main"]);
 }
 
 #[test]
@@ -144,10 +120,7 @@ fn directives_that_do_not_fit() {
 
 #[test]
 fn alignment_beyond_a_page() {
-    says(
-        &refuse("_Alignas(8192) char big[8192]; int main(void) { return big[5]++; }"),
-        &["`big`", "4096"],
-    );
+    says(&refuse("_Alignas(8192) char big[8192]; int main(void) { return big[5]++; }"), &["`big`", "4096"]);
 }
 
 #[test]
@@ -174,18 +147,9 @@ fn what_nothing_defines() {
     let object = bench.object("file", &[], "int start(void) { return 0; }");
     let mut unit = bench.unit(&[object]);
     says(&bench.refusal(&unit), &["program test", "`main`"]);
-    unit.replace.insert(
-        "lost".into(),
-        Replacement {
-            with: "libos_lost".into(),
-            returns_twice: false,
-        },
-    );
+    unit.replace.insert("lost".into(), Replacement { with: "libos_lost".into(), returns_twice: false });
     unit.wrap.insert("start".into());
-    says(
-        &bench.refusal(&unit),
-        &["`replace`", "`lost`", "`wrap`", "`__wrap_start`"],
-    );
+    says(&bench.refusal(&unit), &["`replace`", "`lost`", "`wrap`", "`__wrap_start`"]);
 }
 
 #[test]
@@ -195,87 +159,41 @@ fn hooks_where_they_cannot_be_kept_apart() {
     let a = bench.object("a", &[], hooked);
     let b = bench.object("b", &[], "int main(void) { return 1; }");
     let mut unit = bench.unit(&[a]);
-    unit.programs.push(Program {
-        name: "other".into(),
-        objects: vec![b.clone()],
-        ..Program::default()
-    });
+    unit.programs.push(Program { name: "other".into(), objects: vec![b.clone()], ..Program::default() });
     says(&bench.refusal(&unit), &["`hook`", "unit of its own"]);
 
     let object = bench.object("m", &[], "__attribute__((destructor)) void bye(void) {}");
     let mut unit = bench.unit(&[b]);
-    unit.modules.push(LoadableModule {
-        name: "m".into(),
-        objects: vec![object],
-        ..LoadableModule::default()
-    });
+    unit.modules.push(LoadableModule { name: "m".into(), objects: vec![object], ..LoadableModule::default() });
     says(&bench.refusal(&unit), &["`bye`", "atexit"]);
 }
 
 #[test]
 fn modules_that_several_programs_could_serve() {
     let bench = Bench::new();
-    let a = bench.object(
-        "a",
-        &[],
-        "int common(void) { return 1; } int main(void) { return common(); }",
-    );
-    let b = bench.object(
-        "b",
-        &[],
-        "int common(void) { return 2; } int main(void) { return common(); }",
-    );
-    let m = bench.object(
-        "m",
-        &[],
-        "int common(void); int use(void) { return common(); }",
-    );
+    let a = bench.object("a", &[], "int common(void) { return 1; } int main(void) { return common(); }");
+    let b = bench.object("b", &[], "int common(void) { return 2; } int main(void) { return common(); }");
+    let m = bench.object("m", &[], "int common(void); int use(void) { return common(); }");
     let mut unit = bench.unit(&[a]);
-    unit.programs.push(Program {
-        name: "other".into(),
-        objects: vec![b],
-        ..Program::default()
-    });
-    unit.modules.push(LoadableModule {
-        name: "m".into(),
-        objects: vec![m],
-        ..LoadableModule::default()
-    });
-    says(
-        &bench.refusal(&unit),
-        &["`common`", "module m", "several programs"],
-    );
+    unit.programs.push(Program { name: "other".into(), objects: vec![b], ..Program::default() });
+    unit.modules.push(LoadableModule { name: "m".into(), objects: vec![m], ..LoadableModule::default() });
+    says(&bench.refusal(&unit), &["`common`", "module m", "several programs"]);
 }
 
 #[test]
 fn files_that_are_no_bitcode() {
     let bench = Bench::new();
     let object = bench.object("file", &["-fno-lto"], "int main(void) { return 0; }");
-    says(
-        &bench.refusal(&bench.unit(&[object])),
-        &["file.o", "machine code", "-flto"],
-    );
+    says(&bench.refusal(&bench.unit(&[object])), &["file.o", "machine code", "-flto"]);
     let text = bench.path("names.txt");
-    says(
-        &bench.refusal(&bench.unit(&[text])),
-        &["names.txt", "not LLVM bitcode"],
-    );
-    says(
-        &bench.refusal(&bench.unit(&[bench.path("absent.o")])),
-        &["absent.o", "cannot read"],
-    );
+    says(&bench.refusal(&bench.unit(&[text])), &["names.txt", "not LLVM bitcode"]);
+    says(&bench.refusal(&bench.unit(&[bench.path("absent.o")])), &["absent.o", "cannot read"]);
 }
 
 #[test]
 fn descriptions_that_make_no_sense() {
     let bench = Bench::new();
-    says(
-        &bench.refusal(&Unit {
-            name: "u".into(),
-            ..Unit::default()
-        }),
-        &["unit u", "no program"],
-    );
+    says(&bench.refusal(&Unit { name: "u".into(), ..Unit::default() }), &["unit u", "no program"]);
     let object = bench.object("file", &[], "int main(void) { return 0; }");
     let mut unit = bench.unit(&[object]);
     unit.programs[0].libraries.push("libx".into());

@@ -20,12 +20,8 @@ fn main() -> Result<(), Errno> {
 
     let raw = rustix::fs::open(&data, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let read = OFlags::RDWR | OFlags::CLOEXEC;
-    measure("openat (kernel) base/5/1259", || {
-        rustix::fs::openat(&raw, "base/5/1259", read, Mode::empty()).map(drop)
-    });
-    measure("fstatat (kernel) base/5/1259", || {
-        rustix::fs::statat(&raw, "base/5/1259", AtFlags::empty()).map(drop)
-    });
+    measure("openat (kernel) base/5/1259", || rustix::fs::openat(&raw, "base/5/1259", read, Mode::empty()).map(drop));
+    measure("fstatat (kernel) base/5/1259", || rustix::fs::statat(&raw, "base/5/1259", AtFlags::empty()).map(drop));
 
     for (name, host, nested) in [
         ("host", HostFs::open(&data)?, false),
@@ -45,45 +41,24 @@ fn main() -> Result<(), Errno> {
     let memory = MemoryFs::new(None);
     memory.insert_directory(b"base/5", 0o700)?;
     namespace.mount(b"/data", memory, Access::ReadWrite)?;
-    let file = namespace.open(
-        &namespace.root(),
-        b"/data/base/5/1259",
-        libc::O_RDWR | libc::O_CREAT,
-        0o600,
-    )?;
+    let file = namespace.open(&namespace.root(), b"/data/base/5/1259", libc::O_RDWR | libc::O_CREAT, 0o600)?;
     paths("memory", &namespace, false)?;
-    let File::Memory(file) = file else {
-        unreachable!("in memory")
-    };
+    let File::Memory(file) = file else { unreachable!("in memory") };
     let mut page = [1; 8192];
-    measure("memory: pwrite 8 KiB", || {
-        file.pwrite(&page, 8192).map(drop)
-    });
-    measure("memory: pread 8 KiB", || {
-        file.pread(&mut page, 8192).map(drop)
-    });
+    measure("memory: pwrite 8 KiB", || file.pwrite(&page, 8192).map(drop));
+    measure("memory: pread 8 KiB", || file.pread(&mut page, 8192).map(drop));
     Ok(())
 }
 
 fn paths(name: &str, namespace: &Namespace, tablespace: bool) -> Result<(), Errno> {
     let mut cwd = namespace.root();
     namespace.chdir(&mut cwd, b"/data")?;
-    let open = |path: &str| {
-        namespace
-            .open(&cwd, path.as_bytes(), libc::O_RDWR, 0)
-            .map(drop)
-    };
+    let open = |path: &str| namespace.open(&cwd, path.as_bytes(), libc::O_RDWR, 0).map(drop);
     measure(&format!("{name}: open base/5/1259"), || open("base/5/1259"));
-    measure(&format!("{name}: open /data/base/5/1259"), || {
-        open("/data/base/5/1259")
-    });
-    measure(&format!("{name}: stat base/5/1259"), || {
-        namespace.stat(&cwd, b"base/5/1259").map(drop)
-    });
+    measure(&format!("{name}: open /data/base/5/1259"), || open("/data/base/5/1259"));
+    measure(&format!("{name}: stat base/5/1259"), || namespace.stat(&cwd, b"base/5/1259").map(drop));
     if tablespace {
-        measure(&format!("{name}: open pg_tblspc/1/1"), || {
-            open("pg_tblspc/1/1")
-        });
+        measure(&format!("{name}: open pg_tblspc/1/1"), || open("pg_tblspc/1/1"));
     }
     Ok(())
 }

@@ -103,14 +103,7 @@ pub trait Directory: Any + Send + Sync {
     fn has_entry(&self, path: &[u8], scope: Scope) -> Attempt<bool>;
     fn bind_special(&self, path: &[u8], scope: Scope, special: Special, mode: u32) -> Attempt<()>;
     /// `to` is a directory of the same mount. The old path stands for no directory.
-    fn link(
-        &self,
-        path: &[u8],
-        scope: Scope,
-        to: &dyn Directory,
-        new: &[u8],
-        new_scope: Scope,
-    ) -> Attempt<()>;
+    fn link(&self, path: &[u8], scope: Scope, to: &dyn Directory, new: &[u8], new_scope: Scope) -> Attempt<()>;
     /// `to` is a directory of the same mount.
     fn rename(&self, path: &[u8], to: &dyn Directory, new: &[u8], scope: Scope) -> Attempt<()>;
 

@@ -19,12 +19,7 @@ pub struct Identity {
 impl Identity {
     /// Shows the host's effective user and group as `uid` and `gid`.
     pub fn new(uid: u32, gid: u32) -> Self {
-        Self {
-            host_uid: rustix::process::geteuid().as_raw(),
-            host_gid: rustix::process::getegid().as_raw(),
-            uid,
-            gid,
-        }
+        Self { host_uid: rustix::process::geteuid().as_raw(), host_gid: rustix::process::getegid().as_raw(), uid, gid }
     }
 
     /// The virtual user.
@@ -52,11 +47,7 @@ impl Identity {
     ///
     /// # Errors
     /// `EPERM` unless the ids are the virtual user's own.
-    pub fn owner_to_host(
-        &self,
-        uid: Option<u32>,
-        gid: Option<u32>,
-    ) -> Result<(Option<u32>, Option<u32>), Errno> {
+    pub fn owner_to_host(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(Option<u32>, Option<u32>), Errno> {
         if uid.is_some_and(|uid| uid != self.uid) || gid.is_some_and(|gid| gid != self.gid) {
             return Err(Errno::PERM);
         }
@@ -88,10 +79,6 @@ impl Identity {
         } else {
             bits & 7
         };
-        if mode as u32 & !granted == 0 {
-            Ok(())
-        } else {
-            Err(Errno::ACCESS)
-        }
+        if mode as u32 & !granted == 0 { Ok(()) } else { Err(Errno::ACCESS) }
     }
 }

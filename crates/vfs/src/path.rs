@@ -29,15 +29,13 @@ pub(crate) fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
 
 /// `path` lies below `ancestor`, or is it.
 pub(crate) fn is_within(path: &[u8], ancestor: &[u8]) -> bool {
-    path.strip_prefix(ancestor)
-        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
 /// Relative, and without `.`, `..` and empty components, so that it names one place. A trailing slash is allowed.
 pub(crate) fn is_normal(path: &[u8]) -> bool {
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    path.split(|&b| b == b'/')
-        .all(|name| !matches!(name, b"" | b"." | b".."))
+    path.split(|&b| b == b'/').all(|name| !matches!(name, b"" | b"." | b".."))
 }
 
 /// `directory` joined with `name`. The root directory is the empty path.
@@ -66,11 +64,6 @@ mod tests {
         assert!(is_within(b"/a/b", b"/a") && is_within(b"/a", b"/a") && is_within(b"/a", b""));
         assert!(!is_within(b"/ab", b"/a"));
         assert!(is_normal(b"a/b/"));
-        assert!(
-            !is_normal(b"a//b")
-                && !is_normal(b"a/../b")
-                && !is_normal(b"./a")
-                && !is_normal(b"a//")
-        );
+        assert!(!is_normal(b"a//b") && !is_normal(b"a/../b") && !is_normal(b"./a") && !is_normal(b"a//"));
     }
 }

@@ -30,28 +30,14 @@ pub(crate) fn blank_statvfs() -> libc::statvfs {
 /// `fchmodat2(fd, "", mode, AT_EMPTY_PATH)`, Linux 6.6: `fd` may be an `O_PATH` descriptor.
 pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     // SAFETY: the path is a constant C string; the kernel writes nothing.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_fchmodat2,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            mode,
-            libc::AT_EMPTY_PATH,
-        )
-    })
+    check(unsafe { libc::syscall(libc::SYS_fchmodat2, fd.as_raw_fd(), c"".as_ptr(), mode, libc::AT_EMPTY_PATH) })
 }
 
 /// `faccessat2(fd, "", mode, AT_EACCESS | AT_EMPTY_PATH)`, Linux 5.8: `fd` may be an `O_PATH` descriptor.
 pub(crate) fn access_path_fd(fd: BorrowedFd<'_>, mode: c_int) -> Result<(), Errno> {
     // SAFETY: the path is a constant C string; the kernel writes nothing.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_faccessat2,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            mode,
-            libc::AT_EACCESS | libc::AT_EMPTY_PATH,
-        )
+        libc::syscall(libc::SYS_faccessat2, fd.as_raw_fd(), c"".as_ptr(), mode, libc::AT_EACCESS | libc::AT_EMPTY_PATH)
     })
 }
 

@@ -22,19 +22,14 @@ impl Mounted {
     fn new(limit: Option<u64>) -> Self {
         let namespace = common::namespace();
         let fs = MemoryFs::new(limit);
-        namespace
-            .mount(b"/m", fs.clone(), Access::ReadWrite)
-            .unwrap();
+        namespace.mount(b"/m", fs.clone(), Access::ReadWrite).unwrap();
         let mut cwd = namespace.root();
         namespace.chdir(&mut cwd, b"/m").unwrap();
         Self { namespace, cwd, fs }
     }
 
     fn open(&self, path: &str, flags: i32) -> Result<MemoryHandle, Errno> {
-        match self
-            .namespace
-            .open(&self.cwd, path.as_bytes(), flags, 0o600)?
-        {
+        match self.namespace.open(&self.cwd, path.as_bytes(), flags, 0o600)? {
             File::Memory(handle) => Ok(handle),
             other => panic!("{other:?}"),
         }
@@ -107,27 +102,13 @@ fn shared_content_is_copied_when_written() {
     let m = Mounted::new(None);
     let base: Vec<u8> = (0..20_000u32).map(|i| i as u8).collect();
     let bytes = Bytes::from(base.clone());
-    m.fs.insert_file(b"a/b/one", 0o640, Content::Bytes(bytes.clone()))
-        .unwrap();
-    m.fs.insert_file(b"/a/two", 0o644, Content::Bytes(bytes))
-        .unwrap();
-    assert_eq!(
-        m.fs.insert_file(b"/a/two", 0o644, Content::Bytes(Bytes::new())),
-        Err(Errno::EXIST)
-    );
-    assert_eq!(
-        m.fs.insert_file(b"/a/two/x", 0o644, Content::Bytes(Bytes::new())),
-        Err(Errno::NOTDIR)
-    );
-    assert_eq!(
-        m.fs.insert_file(b"/a/../x", 0o644, Content::Bytes(Bytes::new())),
-        Err(Errno::INVAL)
-    );
+    m.fs.insert_file(b"a/b/one", 0o640, Content::Bytes(bytes.clone())).unwrap();
+    m.fs.insert_file(b"/a/two", 0o644, Content::Bytes(bytes)).unwrap();
+    assert_eq!(m.fs.insert_file(b"/a/two", 0o644, Content::Bytes(Bytes::new())), Err(Errno::EXIST));
+    assert_eq!(m.fs.insert_file(b"/a/two/x", 0o644, Content::Bytes(Bytes::new())), Err(Errno::NOTDIR));
+    assert_eq!(m.fs.insert_file(b"/a/../x", 0o644, Content::Bytes(Bytes::new())), Err(Errno::INVAL));
     assert_eq!(names(&m.namespace, &m.cwd, "a"), ["b", "two"]);
-    assert_eq!(
-        m.namespace.stat(&m.cwd, b"a/b/one").unwrap().st_mode,
-        libc::S_IFREG | 0o640
-    );
+    assert_eq!(m.namespace.stat(&m.cwd, b"a/b/one").unwrap().st_mode, libc::S_IFREG | 0o640);
     let one = m.open("a/b/one", libc::O_RDWR).unwrap();
     assert_eq!(read_at(&one, 30_000, 0), base);
     assert_eq!(m.fs.used(), 0);
@@ -157,10 +138,7 @@ fn lazy_content_is_loaded_once() {
             _ => Bytes::from_static(b"content"),
         })
     };
-    let content = Content::Lazy {
-        length: 7,
-        load: Box::new(load),
-    };
+    let content = Content::Lazy { length: 7, load: Box::new(load) };
     m.fs.insert_file(b"f", 0o644, content).unwrap();
     assert_eq!(m.namespace.stat(&m.cwd, b"f").unwrap().st_size, 7);
     let file = m.open("f", libc::O_RDWR).unwrap();
@@ -174,10 +152,7 @@ fn lazy_content_is_loaded_once() {
     });
     assert_eq!(loads.load(Ordering::Relaxed), 3);
     // Nothing is loaded for what nobody reads.
-    let content = Content::Lazy {
-        length: 7,
-        load: Box::new(|| panic!("not needed")),
-    };
+    let content = Content::Lazy { length: 7, load: Box::new(|| panic!("not needed")) };
     m.fs.insert_file(b"g", 0o644, content).unwrap();
     let file = m.open("g", libc::O_RDWR | libc::O_TRUNC).unwrap();
     assert_eq!(file.write(b"new"), Ok(3));
@@ -208,11 +183,7 @@ fn duplicates_share_offset_and_flags() {
 fn buffers_can_be_scattered() {
     let m = Mounted::new(None);
     let file = m.create("f");
-    let parts = [
-        IoSlice::new(b"one"),
-        IoSlice::new(b""),
-        IoSlice::new(b"three"),
-    ];
+    let parts = [IoSlice::new(b"one"), IoSlice::new(b""), IoSlice::new(b"three")];
     assert_eq!(file.writev(&parts), Ok(8));
     assert_eq!(file.pwritev(&parts, PAGE as i64 - 4), Ok(8));
     let (mut a, mut b) = ([0; 2], [0; 20]);
@@ -225,10 +196,7 @@ fn buffers_can_be_scattered() {
     assert_eq!(&a, b"ee");
     assert_eq!(file.seek(0, libc::SEEK_DATA), Ok(0));
     assert_eq!(file.seek(9, libc::SEEK_HOLE), Ok(PAGE + 4));
-    assert_eq!(
-        file.seek(PAGE as i64 + 4, libc::SEEK_DATA),
-        Err(Errno::NXIO)
-    );
+    assert_eq!(file.seek(PAGE as i64 + 4, libc::SEEK_DATA), Err(Errno::NXIO));
 }
 
 #[test]
@@ -248,10 +216,7 @@ fn what_a_handle_may_not_do() {
     assert_eq!(directory.read(&mut [0]), Err(Errno::ISDIR));
     assert_eq!(directory.sync(), Ok(()));
     assert_eq!(file.fallocate(0, 0, 0), Err(Errno::INVAL));
-    assert_eq!(
-        file.fallocate(libc::FALLOC_FL_ZERO_RANGE, 0, 1),
-        Err(Errno::OPNOTSUPP)
-    );
+    assert_eq!(file.fallocate(libc::FALLOC_FL_ZERO_RANGE, 0, 1), Err(Errno::OPNOTSUPP));
     assert_eq!(file.truncate(-1), Err(Errno::INVAL));
     file.fallocate(libc::FALLOC_FL_KEEP_SIZE, 0, 100).unwrap();
     assert_eq!(file.stat().st_size, 0);
@@ -271,12 +236,8 @@ fn threads_write_pages_side_by_side() {
                 for round in 0..50u8 {
                     for page in (u64::from(thread)..PAGES).step_by(4) {
                         let fill = round ^ page as u8;
-                        file.pwrite(&[fill; PAGE as usize], (page * PAGE) as i64)
-                            .unwrap();
-                        assert_eq!(
-                            read_at(file, PAGE as usize, page * PAGE),
-                            [fill; PAGE as usize]
-                        );
+                        file.pwrite(&[fill; PAGE as usize], (page * PAGE) as i64).unwrap();
+                        assert_eq!(read_at(file, PAGE as usize, page * PAGE), [fill; PAGE as usize]);
                         // Somebody else's page is never seen half written.
                         let other = read_at(file, PAGE as usize, (page + 1) % PAGES * PAGE);
                         assert!(other.windows(2).all(|pair| pair[0] == pair[1]));

@@ -28,14 +28,8 @@ fn the_umask_has_no_effect_and_stays() {
 }
 
 fn descriptor(file: File) -> i32 {
-    let File::Kernel(fd) = file else {
-        panic!("a file of the host has a descriptor")
-    };
-    assert!(
-        rustix::io::fcntl_getfd(&fd)
-            .unwrap()
-            .contains(rustix::io::FdFlags::CLOEXEC)
-    );
+    let File::Kernel(fd) = file else { panic!("a file of the host has a descriptor") };
+    assert!(rustix::io::fcntl_getfd(&fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
     fd.as_raw_fd()
 }
 
@@ -85,47 +79,27 @@ fn child_with_umask() {
         let (namespace, cwd) = at_data(directory.path(), walking);
         for mode in [0o777u32, 0o600, 0o666, 0o711, 0o4755, 0o400] {
             let name = format!("f{walking}{mode}");
-            let file = namespace
-                .open(&cwd, name.as_bytes(), libc::O_RDWR | libc::O_CREAT, mode)
-                .unwrap();
+            let file = namespace.open(&cwd, name.as_bytes(), libc::O_RDWR | libc::O_CREAT, mode).unwrap();
             drop(file);
-            assert_eq!(
-                namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777,
-                mode
-            );
+            assert_eq!(namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777, mode);
             let name = format!("x{walking}{mode}");
             let exclusive = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-            namespace
-                .open(&cwd, name.as_bytes(), exclusive, mode)
-                .unwrap();
-            assert_eq!(
-                namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777,
-                mode
-            );
+            namespace.open(&cwd, name.as_bytes(), exclusive, mode).unwrap();
+            assert_eq!(namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777, mode);
         }
         for mode in [0o777u32, 0o700, 0o1777, 0o300] {
             let name = format!("d{walking}{mode}/");
             namespace.mkdir(&cwd, name.as_bytes(), mode).unwrap();
-            assert_eq!(
-                namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777,
-                mode
-            );
+            assert_eq!(namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777, mode);
         }
         // One that exists keeps its mode.
         let name = format!("f{walking}{}", 0o600);
-        namespace
-            .open(&cwd, name.as_bytes(), libc::O_RDWR | libc::O_CREAT, 0o777)
-            .unwrap();
-        assert_eq!(
-            namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777,
-            0o600
-        );
+        namespace.open(&cwd, name.as_bytes(), libc::O_RDWR | libc::O_CREAT, 0o777).unwrap();
+        assert_eq!(namespace.stat(&cwd, name.as_bytes()).unwrap().st_mode & 0o7777, 0o600);
     }
     let mask = rustix::process::umask(old);
     assert_eq!(mask.as_raw_mode(), 0o137);
     let namespace = namespace();
-    namespace
-        .mount(b"/data", vfs::MemoryFs::new(None), Access::ReadWrite)
-        .unwrap();
+    namespace.mount(b"/data", vfs::MemoryFs::new(None), Access::ReadWrite).unwrap();
     put(&namespace, &namespace.root(), "/data/f", b"x");
 }

@@ -15,9 +15,7 @@ pub(crate) const MACHINE_NAME: &str = "AArch64";
 pub(crate) fn action(kind: elf::RelocationType) -> Option<Action> {
     Some(match kind {
         elf::R_AARCH64_NONE => Action::None,
-        elf::R_AARCH64_ABS64 | elf::R_AARCH64_GLOB_DAT | elf::R_AARCH64_JUMP_SLOT => {
-            Action::SymbolAddend
-        }
+        elf::R_AARCH64_ABS64 | elf::R_AARCH64_GLOB_DAT | elf::R_AARCH64_JUMP_SLOT => Action::SymbolAddend,
         elf::R_AARCH64_RELATIVE => Action::Relative,
         elf::R_AARCH64_IRELATIVE => Action::Indirect,
         elf::R_AARCH64_TLS_DTPMOD => Action::TlsModule,
@@ -85,19 +83,9 @@ pub(crate) unsafe fn call_indirect(function: *const ()) -> u64 {
     const IFUNC_ARG_HWCAP: u64 = 1 << 62;
 
     // SAFETY: getauxval has no preconditions.
-    let (hwcap, hwcap2) = unsafe {
-        (
-            libc::getauxval(libc::AT_HWCAP),
-            libc::getauxval(libc::AT_HWCAP2),
-        )
-    };
-    let argument = Argument {
-        size: size_of::<Argument>() as u64,
-        hwcap,
-        hwcap2,
-    };
+    let (hwcap, hwcap2) = unsafe { (libc::getauxval(libc::AT_HWCAP), libc::getauxval(libc::AT_HWCAP2)) };
+    let argument = Argument { size: size_of::<Argument>() as u64, hwcap, hwcap2 };
     // SAFETY: the caller's promise; glibc passes these parameters.
-    let function: extern "C" fn(u64, *const Argument) -> u64 =
-        unsafe { std::mem::transmute(function) };
+    let function: extern "C" fn(u64, *const Argument) -> u64 = unsafe { std::mem::transmute(function) };
     function(hwcap | IFUNC_ARG_HWCAP, &argument)
 }

@@ -60,10 +60,7 @@ pub(crate) enum Action {
 impl Action {
     /// Whether its symbol is a thread-local variable.
     pub(crate) fn is_thread_local(self) -> bool {
-        matches!(
-            self,
-            Self::TlsModule | Self::TlsOffset | Self::TlsDescriptor
-        )
+        matches!(self, Self::TlsModule | Self::TlsOffset | Self::TlsDescriptor)
     }
 
     /// How many bytes it writes.

@@ -52,10 +52,7 @@ fn weak_names_may_be_nowhere() {
     initialise(&mapping);
     assert_eq!(call(&mapping, "f", 1), -1);
 
-    let names = Names {
-        global: vec![("absent", address(outside))],
-        ..Names::default()
-    };
+    let names = Names { global: vec![("absent", address(outside))], ..Names::default() };
     let mapping = object.map(&names).unwrap();
     initialise(&mapping);
     assert_eq!(call(&mapping, "f", 1), 1001);
@@ -86,10 +83,7 @@ fn the_global_scope_interposes() {
     };
     let flags = ["-fno-inline", "-fsemantic-interposition"];
     let object = Module::c(INTERPOSED, &flags).open().unwrap();
-    let global = Names {
-        global: names(),
-        ..Names::default()
-    };
+    let global = Names { global: names(), ..Names::default() };
     let mapping = object.map(&global).unwrap();
     assert_eq!(call(&mapping, "call_shared", 1), 1001);
     assert_eq!(call(&mapping, "call_pointer", 1), 1001);
@@ -100,10 +94,7 @@ fn the_global_scope_interposes() {
     assert_eq!(call(&mapping, "shared", 1), 1);
 
     // A dependency comes after the object itself.
-    let dependency = Names {
-        dependency: names(),
-        ..Names::default()
-    };
+    let dependency = Names { dependency: names(), ..Names::default() };
     let mapping = object.map(&dependency).unwrap();
     assert_eq!(call(&mapping, "call_shared", 1), 1);
     assert_eq!(call(&mapping, "read_variable", 0), 1);
@@ -164,13 +155,7 @@ fn indirect_functions() {
         let mapping = object.map(&Names::default()).unwrap();
         assert!(mapping.symbol("exported").is_none());
         initialise(&mapping);
-        for name in [
-            "exported",
-            "call_exported",
-            "call_internal",
-            "call_pointer",
-            "call_local",
-        ] {
+        for name in ["exported", "call_exported", "call_internal", "call_pointer", "call_local"] {
             assert_eq!(call(&mapping, name, 1), 6, "{name} {flags:?}");
         }
     }

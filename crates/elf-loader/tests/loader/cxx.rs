@@ -55,10 +55,7 @@ fn exceptions_compiled_by_clang() {
 
 #[test]
 fn exceptions_with_an_unwinder_linked_in() {
-    check(&Module::cxx(
-        THROWING,
-        &["-static-libgcc", "-static-libstdc++"],
-    ));
+    check(&Module::cxx(THROWING, &["-static-libgcc", "-static-libstdc++"]));
 }
 
 #[test]

@@ -122,10 +122,6 @@ fn rights(address: usize) -> String {
 }
 
 fn sections(module: &Module) -> String {
-    let output = std::process::Command::new("readelf")
-        .args(["-SW"])
-        .arg(&module.path)
-        .output()
-        .unwrap();
+    let output = std::process::Command::new("readelf").args(["-SW"]).arg(&module.path).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }

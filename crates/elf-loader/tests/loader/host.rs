@@ -15,10 +15,7 @@ fn versions_and_the_lack_of_them() {
     assert_eq!(host.resolve("strtol", Some("OTHER_1")), None);
     assert_eq!(host.resolve("no_such_function", None), None);
     assert_eq!(host.resolve("no\0function", None), None);
-    assert_ne!(
-        host.resolve("memcpy", Some("GLIBC_2.2.5")),
-        host.resolve("memcpy", Some("GLIBC_2.14"))
-    );
+    assert_ne!(host.resolve("memcpy", Some("GLIBC_2.2.5")), host.resolve("memcpy", Some("GLIBC_2.14")));
 }
 
 #[test]
@@ -30,10 +27,7 @@ fn newer_names_fall_back() {
     let function: extern "C" fn(*const c_char, *mut *mut c_char, i32) -> i64 =
         unsafe { std::mem::transmute::<*const c_void, _>(function) };
     assert_eq!(function(c"123".as_ptr(), std::ptr::null_mut(), 10), 123);
-    assert!(
-        host.resolve("__isoc23_sscanf", Some("GLIBC_2.38"))
-            .is_some()
-    );
+    assert!(host.resolve("__isoc23_sscanf", Some("GLIBC_2.38")).is_some());
 }
 
 #[test]

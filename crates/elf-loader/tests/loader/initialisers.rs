@@ -20,10 +20,7 @@ fn take() -> Vec<i32> {
 }
 
 fn names() -> Names {
-    Names {
-        global: vec![("log_number", log as *const c_void)],
-        ..Names::default()
-    }
+    Names { global: vec![("log_number", log as *const c_void)], ..Names::default() }
 }
 
 const SOURCE: &str = "

@@ -56,10 +56,7 @@ fn other_outputs_of_the_linker() {
     let message = refusal(&["-fPIE", "-pie"]);
     assert!(message.contains("(position-independent)"), "{message}");
     let message = refusal(&["-static-pie"]);
-    assert!(
-        message.contains("(static and position-independent)"),
-        "{message}"
-    );
+    assert!(message.contains("(static and position-independent)"), "{message}");
     let message = refusal(&["-c"]);
     assert!(message.contains("not linked"), "{message}");
 }
@@ -80,10 +77,7 @@ fn relocations_in_code() {
 fn narrow_relocations() {
     let source = "__asm__(\".data; .globl raw; raw: .long others - .\");";
     let message = Module::c(source, &[]).refusal();
-    assert!(
-        message.contains("R_X86_64_PC32") && message.contains("-fPIC"),
-        "{message}"
-    );
+    assert!(message.contains("R_X86_64_PC32") && message.contains("-fPIC"), "{message}");
 }
 
 #[test]
@@ -92,26 +86,18 @@ fn copied_variables() {
     let source = "extern char others[]; char *where = others + 0x1234567;";
     let module = Module::c(source, &[]);
     let mut bytes = std::fs::read(&module.path).unwrap();
-    let at = bytes
-        .windows(16)
-        .position(|entry| entry[..4] == [1, 0, 0, 0] && entry[8..] == 0x123_4567_u64.to_le_bytes());
+    let at =
+        bytes.windows(16).position(|entry| entry[..4] == [1, 0, 0, 0] && entry[8..] == 0x123_4567_u64.to_le_bytes());
     let at = at.expect("no relocation of kind 64");
     bytes[at] = 5;
     let message = refusal_of(&bytes);
-    assert!(
-        message.contains("R_X86_64_COPY") && message.contains("others"),
-        "{message}"
-    );
+    assert!(message.contains("R_X86_64_COPY") && message.contains("others"), "{message}");
 }
 
 #[test]
 fn writable_code() {
     let source = "__asm__(\".section mixed,\\\"awx\\\",@progbits; .globl f; f: ret\");";
-    assert!(
-        Module::c(source, &[])
-            .refusal()
-            .contains("writable and executable")
-    );
+    assert!(Module::c(source, &[]).refusal().contains("writable and executable"));
     let message = Module::c("int x;", &["-Wl,-z,execstack"]).refusal();
     assert!(message.contains("executable stack"), "{message}");
 }

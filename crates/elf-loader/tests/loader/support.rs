@@ -38,15 +38,8 @@ impl Module {
             .args(flags)
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Self {
-            path,
-            _folder: folder,
-        }
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self { path, _folder: folder }
     }
 
     pub(crate) fn open(&self) -> Result<SharedObject, Error> {
@@ -65,10 +58,7 @@ impl Module {
         let host = unsafe { HostResolver::open(object.needed()) }.unwrap();
         let mapping = object.map(&host).unwrap();
         initialise(&mapping);
-        Loaded {
-            mapping,
-            _host: host,
-        }
+        Loaded { mapping, _host: host }
     }
 }
 

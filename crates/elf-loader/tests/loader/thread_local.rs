@@ -35,10 +35,7 @@ fn check(module: &Module) {
     assert_eq!(unsafe { *exported }, 42);
     // A process may go on in another thread; its variables go with it.
     std::thread::scope(|scope| {
-        scope
-            .spawn(|| assert_eq!(a.call("add", 1), 43))
-            .join()
-            .unwrap();
+        scope.spawn(|| assert_eq!(a.call("add", 1), 43)).join().unwrap();
     });
 }
 
@@ -114,10 +111,7 @@ fn variables_of_host_libraries() {
     let error = object.unwrap().map(&host).unwrap_err();
     assert!(matches!(error.kind, ErrorKind::ForeignThreadLocal { .. }));
     let message = error.to_string();
-    assert!(
-        message.contains("others") && message.contains("-mtls-dialect=gnu"),
-        "{message}"
-    );
+    assert!(message.contains("others") && message.contains("-mtls-dialect=gnu"), "{message}");
 }
 
 #[test]
@@ -147,10 +141,7 @@ fn variables_of_nobody() {
     let object = Module::c(OF_OTHERS, &[]).open().unwrap();
     let message = object.map(&Names::default()).unwrap_err().to_string();
     assert!(message.contains("undefined symbols"), "{message}");
-    assert!(
-        message.contains("others") && message.contains("more"),
-        "{message}"
-    );
+    assert!(message.contains("others") && message.contains("more"), "{message}");
     let message = Module::c(OF_OTHERS, &["-ftls-model=initial-exec"]).refusal();
     assert!(message.contains("others"), "{message}");
 }

@@ -9,12 +9,15 @@ use std::path::Path;
 /// Makes a cluster in the machine's data directory.
 pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool) -> Result<()> {
     let creation = &options.creation;
-    let mut arguments: Vec<String> = vec!["--pgdata".into(), machine.data().into(), "--username".into(), options.user.clone()];
+    let mut arguments: Vec<String> =
+        vec!["--pgdata".into(), machine.data().into(), "--username".into(), options.user.clone()];
     // No password is known here; `require_passwords` closes the door that this leaves open.
     arguments.extend(["--wal-segsize=1".into(), "--auth=trust".into()]);
     arguments.extend(["--encoding".into(), creation.encoding.clone().unwrap_or_else(|| "UTF8".into())]);
     match (&creation.locale, &creation.locale_provider) {
-        (None, None) => arguments.extend(["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"].map(String::from)),
+        (None, None) => {
+            arguments.extend(["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"].map(String::from))
+        }
         (locale, provider) => {
             arguments.extend(locale.iter().map(|l| format!("--locale={l}")));
             arguments.extend(provider.iter().map(|p| format!("--locale-provider={p}")));
@@ -33,10 +36,11 @@ pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool
 
 /// `pg_hba.conf` with SCRAM in the place of trust.
 fn require_passwords(text: String) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("# CAUTION")).map(|line| match line.strip_suffix("trust") {
-        Some(rule) if !rule.starts_with('#') => format!("{rule}scram-sha-256\n"),
-        _ => format!("{line}\n"),
-    });
+    let lines =
+        text.lines().filter(|line| !line.starts_with("# CAUTION")).map(|line| match line.strip_suffix("trust") {
+            Some(rule) if !rule.starts_with('#') => format!("{rule}scram-sha-256\n"),
+            _ => format!("{line}\n"),
+        });
     lines.collect()
 }
 

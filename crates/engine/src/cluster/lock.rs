@@ -75,7 +75,10 @@ fn check_lock_file(path: &Path) -> Result<()> {
     let Some(lines) = lock_file(path) else { return Ok(()) };
     let Some(pid) = pid(&lines) else { return Ok(()) };
     if segment_in_use(&lines) {
-        return Err(Error::InUse { path: path.into(), holder: format!("what is left of the server of {}", name_of(pid)) });
+        return Err(Error::InUse {
+            path: path.into(),
+            holder: format!("what is left of the server of {}", name_of(pid)),
+        });
     }
     if pid as u32 == std::process::id() || !alive(pid) {
         return Ok(());

@@ -8,6 +8,6 @@ mod template;
 
 pub(crate) use configuration::with_defaults;
 pub(crate) use initdb::run as run_initdb;
-pub(crate) use inspect::{State, inspect, is_unfinished, MARKER};
+pub(crate) use inspect::{MARKER, State, inspect, is_unfinished};
 pub(crate) use lock::Lock;
 pub(crate) use template::{Target, unpack};

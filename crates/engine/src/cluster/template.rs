@@ -50,9 +50,7 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>) -> Result<()> {
                     .create(&path)
                     .map_err(|e| Error::at(&path, "create", e))
             }
-            (Target::Directory(root), EntryKind::File(_)) => {
-                write_file(&root.join(entry.path), entry.mode, content)
-            }
+            (Target::Directory(root), EntryKind::File(_)) => write_file(&root.join(entry.path), entry.mode, content),
             (Target::Memory(tree), EntryKind::Directory) => tree
                 .insert_directory(entry.path.as_bytes(), entry.mode)
                 .map_err(|e| Error::at(Path::new(entry.path), "create", e)),

@@ -399,9 +399,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_pipe(fds: *mut c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
     match command {
-        libc::F_GETFD => {
-            call(|p| Ok(if p.local.fds.borrow().close_on_exec(fd)? { libc::FD_CLOEXEC } else { 0 }))
-        }
+        libc::F_GETFD => call(|p| Ok(if p.local.fds.borrow().close_on_exec(fd)? { libc::FD_CLOEXEC } else { 0 })),
         libc::F_SETFD => call(|p| {
             let on = argument as c_int & libc::FD_CLOEXEC != 0;
             p.local.fds.borrow_mut().set_close_on_exec(fd, on).map(|()| 0)

@@ -40,7 +40,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_free(old: *mut c_void) {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C-unwind" fn libos_posix_memalign(to: *mut *mut c_void, align: size_t, size: size_t) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn libos_posix_memalign(
+    to: *mut *mut c_void,
+    align: size_t,
+    size: size_t,
+) -> c_int {
     if !align.is_power_of_two() || align % size_of::<usize>() != 0 {
         return libc::EINVAL;
     }

@@ -251,9 +251,10 @@ unsafe fn reorder(argc: c_int, argv: *mut *mut c_char, options: &[u8], long: *co
         } else {
             // The last letter of a cluster decides, unless an earlier one takes the rest.
             let needs = |c: u8| {
-                options.iter().position(|o| *o == c).is_some_and(|at| {
-                    options.get(at + 1) == Some(&b':') && options.get(at + 2) != Some(&b':')
-                })
+                options
+                    .iter()
+                    .position(|o| *o == c)
+                    .is_some_and(|at| options.get(at + 1) == Some(&b':') && options.get(at + 2) != Some(&b':'))
             };
             let first = text[1..].iter().position(|c| needs(*c));
             first.is_some_and(|at| at + 2 == text.len())

@@ -3,9 +3,9 @@
 use super::bytes;
 use crate::arch;
 use crate::current::{self, call, enter, set_errno};
+use crate::env;
 use crate::process::{AtExit, Birth, Process, Status, terminate};
 use crate::signal::{self, Signals};
-use crate::env;
 use libc::{c_char, c_int, c_long, c_void};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};

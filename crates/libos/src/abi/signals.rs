@@ -101,7 +101,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_pthread_sigmask(
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C-unwind" fn libos_sigprocmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int {
+pub(crate) unsafe extern "C-unwind" fn libos_sigprocmask(
+    how: c_int,
+    set: *const sigset_t,
+    old: *mut sigset_t,
+) -> c_int {
     // SAFETY: as above.
     match unsafe { libos_pthread_sigmask(how, set, old) } {
         0 => 0,

@@ -142,9 +142,7 @@ fn standard(name: &str) -> Option<*mut FILE> {
 pub(crate) unsafe extern "C-unwind" fn libos_puts(text: *const c_char) -> c_int {
     match standard("stdout") {
         // SAFETY: C's contract.
-        Some(out) => unsafe {
-            if libc::fputs(text, out) < 0 { libc::EOF } else { libc::fputc(b'\n'.into(), out) }
-        },
+        Some(out) => unsafe { if libc::fputs(text, out) < 0 { libc::EOF } else { libc::fputc(b'\n'.into(), out) } },
         // SAFETY: C's contract. A program that never names stdout has no buffer to keep in step with.
         None => unsafe {
             let length = libc::strlen(text);
@@ -162,7 +160,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_putchar(character: c_int) -> c_int 
         None => {
             let byte = character as u8;
             // SAFETY: one byte.
-            if unsafe { super::fds::libos_write(1, (&raw const byte).cast(), 1) } == 1 { byte.into() } else { libc::EOF }
+            if unsafe { super::fds::libos_write(1, (&raw const byte).cast(), 1) } == 1 {
+                byte.into()
+            } else {
+                libc::EOF
+            }
         }
     }
 }

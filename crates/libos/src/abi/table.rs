@@ -254,11 +254,8 @@ mod tests {
     #[test]
     fn every_redirected_name_is_here() {
         let text = include_str!("../../names.txt");
-        let redirected: BTreeSet<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("redirect "))
-            .flat_map(str::split_whitespace)
-            .collect();
+        let redirected: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("redirect ")).flat_map(str::split_whitespace).collect();
         assert_eq!(redirected, super::NAMES.iter().copied().collect());
     }
 }

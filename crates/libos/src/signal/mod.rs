@@ -73,7 +73,8 @@ impl Signals {
     /// A new process's state: what `execve` keeps is the mask and what is ignored.
     pub(crate) fn inherit(parent: Option<&Signals>) -> Signals {
         let ignored = |i: usize| {
-            parent.is_some_and(|p| p.dispositions[i].get().handler == libc::SIG_IGN)
+            parent
+                .is_some_and(|p| p.dispositions[i].get().handler == libc::SIG_IGN)
                 .then_some(Disposition { handler: libc::SIG_IGN, ..Disposition::DEFAULT })
         };
         Signals {

@@ -20,30 +20,14 @@ pub fn build_pass(workspace: &Workspace, cache: &Cache, progress: &Progress) -> 
     let step = progress.step("build the compiler pass", 0);
     let mut command = child::cargo();
     command.current_dir(&workspace.root);
-    command
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "privatize",
-            "--bin",
-            "privatize",
-            "--target-dir",
-        ])
-        .arg(&target);
+    command.args(["build", "--release", "--package", "privatize", "--bin", "privatize", "--target-dir"]).arg(&target);
     child::run(command).context("cannot build the compiler pass")?;
     step.finish("");
     Ok(target.join("release/privatize"))
 }
 
 /// Runs the pass and generates code. The object is `NAME.o` in `output`, with debug information.
-pub fn compile(
-    unit: &Unit,
-    pass: &Path,
-    cache: &Cache,
-    output: &Path,
-    progress: &Progress,
-) -> Result<PathBuf> {
+pub fn compile(unit: &Unit, pass: &Path, cache: &Cache, output: &Path, progress: &Progress) -> Result<PathBuf> {
     let file = |extension: &str| output.join(format!("{}.{extension}", unit.name));
     let (description, bitcode, object) = (file("json"), file("bc"), file("o"));
     std::fs::write(&description, serde_json::to_vec_pretty(unit)?)
@@ -51,39 +35,25 @@ pub fn compile(
 
     let step = progress.step(&format!("privatize {}", unit.name), 0);
     let mut command = child::command(pass);
-    command
-        .arg("--unit")
-        .arg(&description)
-        .arg("--output")
-        .arg(&bitcode)
-        .arg("--report")
-        .arg(file("report.json"));
+    command.arg("--unit").arg(&description).arg("--output").arg(&bitcode).arg("--report").arg(file("report.json"));
     child::run(command).with_context(|| format!("cannot privatize {}", unit.name))?;
     step.finish("");
 
     // generated code is kept by what it was generated from: a change of the glue leaves the clients
     // as they are
-    let known = cache
-        .folder("objects")
-        .join(format!("{}.o", object_key(&bitcode)?));
+    let known = cache.folder("objects").join(format!("{}.o", object_key(&bitcode)?));
     if !known.exists() {
         let step = progress.step(&format!("generate code of {}", unit.name), 0);
         let mut command = child::command(tools::llvm("ld.lld")?);
-        command
-            .args(LINK_ARGUMENTS)
-            .arg("-o")
-            .arg(&object)
-            .arg(&bitcode);
+        command.args(LINK_ARGUMENTS).arg("-o").arg(&object).arg(&bitcode);
         child::run(command).with_context(|| format!("cannot generate code of {}", unit.name))?;
         hide_symbols(&object)?;
         std::fs::create_dir_all(cache.folder("objects"))?;
-        std::fs::rename(&object, &known)
-            .with_context(|| format!("cannot write {}", known.display()))?;
+        std::fs::rename(&object, &known).with_context(|| format!("cannot write {}", known.display()))?;
         step.finish("");
     }
     std::fs::copy(&known, &object).with_context(|| format!("cannot copy {}", known.display()))?;
-    std::fs::remove_file(&bitcode)
-        .with_context(|| format!("cannot remove {}", bitcode.display()))?;
+    std::fs::remove_file(&bitcode).with_context(|| format!("cannot remove {}", bitcode.display()))?;
     Ok(object)
 }
 
@@ -99,8 +69,7 @@ fn hide_symbols(object: &Path) -> Result<()> {
 fn object_key(bitcode: &Path) -> Result<String> {
     let linker = tools::llvm("ld.lld")?;
     let mut sum = Sum::default();
-    sum.part(hash::file(bitcode)?)
-        .part(child::output(child::command(linker).arg("--version"))?);
+    sum.part(hash::file(bitcode)?).part(child::output(child::command(linker).arg("--version"))?);
     for argument in LINK_ARGUMENTS.iter().chain(&GLOBAL_SYMBOLS) {
         sum.part(argument);
     }
@@ -118,19 +87,9 @@ pub fn archive(objects: &[PathBuf], output: &Path, debug: &Path) -> Result<()> {
     std::fs::create_dir_all(debug).with_context(|| format!("cannot create {}", debug.display()))?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for object in objects {
-        let separate = debug
-            .join(object.file_name().unwrap_or_default())
-            .with_extension("debug");
-        let mut arguments = vec![
-            "--wildcard",
-            "--only-keep-debug",
-            "--compress-debug-sections=zlib",
-        ];
-        arguments.extend(
-            CODE_RELOCATIONS
-                .iter()
-                .flat_map(|section| ["--remove-section", section]),
-        );
+        let separate = debug.join(object.file_name().unwrap_or_default()).with_extension("debug");
+        let mut arguments = vec!["--wildcard", "--only-keep-debug", "--compress-debug-sections=zlib"];
+        arguments.extend(CODE_RELOCATIONS.iter().flat_map(|section| ["--remove-section", section]));
         objcopy(&arguments, object, &separate)?;
         let compressed = object.with_extension("compressed.o");
         objcopy(&["--compress-debug-sections=zlib"], object, &compressed)?;

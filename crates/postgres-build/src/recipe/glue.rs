@@ -17,9 +17,7 @@ pub fn compile(tree: &Tree, workspace: &Workspace, output: &Path) -> Result<Vec<
     let (glue, headers) = (workspace.glue(), workspace.headers());
     let mut objects = Vec::new();
     for source in sources(&glue)? {
-        let object = output
-            .join(source.file_name().unwrap_or_default())
-            .with_extension("o");
+        let object = output.join(source.file_name().unwrap_or_default()).with_extension("o");
         let mut command = child::command(&compiler);
         command.args(&flags);
         for folder in [&glue, &headers] {
@@ -36,41 +34,26 @@ pub fn compile(tree: &Tree, workspace: &Workspace, output: &Path) -> Result<Vec<
 /// may be missing.
 pub fn wrapped(glue: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(glue.join("wrap.txt")).unwrap_or_default();
-    let names = text
-        .lines()
-        .filter_map(|line| line.split('#').next())
-        .map(str::trim);
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let names = text.lines().filter_map(|line| line.split('#').next()).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn sources(glue: &Path) -> Result<Vec<PathBuf>> {
     let files = hash::files_below(glue)?;
-    Ok(files
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect())
+    Ok(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "c")).collect())
 }
 
 /// What PostgreSQL's makefiles compile the server with.
 fn flags(tree: &Tree) -> Result<Vec<String>> {
     let path = tree.build.join("src/Makefile.global");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut flags = Vec::new();
     for name in ["CFLAGS", "CPPFLAGS"] {
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
         let value = value.with_context(|| format!("{} does not set {name}", path.display()))?;
         flags.extend(value.split_whitespace().map(str::to_owned));
     }
-    for folder in [
-        tree.build.join("src/include"),
-        tree.source.join("src/include"),
-    ] {
+    for folder in [tree.build.join("src/include"), tree.source.join("src/include")] {
         flags.push(format!("-I{}", folder.display()));
     }
     Ok(flags)
@@ -84,11 +67,7 @@ mod tests {
     fn names_to_wrap() {
         let dir = tempfile::tempdir().unwrap();
         assert!(wrapped(dir.path()).is_empty());
-        std::fs::write(
-            dir.path().join("wrap.txt"),
-            "# why\nInitProcess\n\n  secure_read # also\n",
-        )
-        .unwrap();
+        std::fs::write(dir.path().join("wrap.txt"), "# why\nInitProcess\n\n  secure_read # also\n").unwrap();
         assert_eq!(wrapped(dir.path()), ["InitProcess", "secure_read"]);
     }
 }

@@ -36,15 +36,10 @@ pub fn pack(
     modules: &[String],
 ) -> Result<Vec<u8>> {
     if stage.exists() {
-        std::fs::remove_dir_all(stage)
-            .with_context(|| format!("cannot remove {}", stage.display()))?;
+        std::fs::remove_dir_all(stage).with_context(|| format!("cannot remove {}", stage.display()))?;
     }
     let mut command = child::command("make");
-    command
-        .env("RECORD_LINKS", "1")
-        .arg("-C")
-        .arg(&tree.build)
-        .args(["-s", "install-world-bin"]);
+    command.env("RECORD_LINKS", "1").arg("-C").arg(&tree.build).args(["-s", "install-world-bin"]);
     command.arg(format!("DESTDIR={}", stage.display()));
     child::run(command).context("cannot install PostgreSQL's share files")?;
 
@@ -53,16 +48,11 @@ pub fn pack(
     let (share, library) = ("share/postgresql", "lib/postgresql");
     for file in ESSENTIAL {
         let path = root.join(share).join(file);
-        ensure!(
-            path.is_file(),
-            "PostgreSQL's makefiles have not installed {}",
-            path.display()
-        );
+        ensure!(path.is_file(), "PostgreSQL's makefiles have not installed {}", path.display());
     }
     let mut writer = Writer::new(manifest);
     writer.add_tree(share, &root.join(share), &|path| {
-        path.split_once('/')
-            .map_or(String::new(), |(folder, _)| folder.into())
+        path.split_once('/').map_or(String::new(), |(folder, _)| folder.into())
     })?;
     let placeholders = programs.iter().map(|name| format!("bin/{name}"));
     for path in placeholders.chain(modules.iter().map(|name| format!("{library}/{name}.so"))) {

@@ -86,26 +86,14 @@ impl Unit {
         }
     }
 
-    fn add_program(
-        &mut self,
-        links: &Links,
-        link: &Link,
-        whole_archives: bool,
-    ) -> Result<&mut Program> {
+    fn add_program(&mut self, links: &Links, link: &Link, whole_archives: bool) -> Result<&mut Program> {
         for path in link.archives() {
             if !self.archives.iter().any(|archive| archive.path == path) {
-                self.archives.push(Archive {
-                    path: path.into(),
-                    whole: whole_archives,
-                });
+                self.archives.push(Archive { path: path.into(), whole: whole_archives });
             }
         }
         let libraries = self.add_libraries(links, link)?;
-        self.programs.push(Program {
-            name: link.name().into(),
-            objects: link.objects.clone(),
-            libraries,
-        });
+        self.programs.push(Program { name: link.name().into(), objects: link.objects.clone(), libraries });
         let last = self.programs.len() - 1;
         Ok(&mut self.programs[last])
     }
@@ -113,12 +101,7 @@ impl Unit {
     fn add_module(&mut self, links: &Links, link: &Link) -> Result<()> {
         let libraries = self.add_libraries(links, link)?;
         let (name, objects) = (link.name().to_owned(), link.objects.clone());
-        self.modules.push(Module {
-            name,
-            objects,
-            archives: own_archives(link),
-            libraries,
-        });
+        self.modules.push(Module { name, objects, archives: own_archives(link), libraries });
         Ok(())
     }
 
@@ -137,13 +120,7 @@ impl Unit {
                 let libraries = self.add_libraries(links, library)?;
                 let (objects, exports) = (library.objects.clone(), library.exports.clone());
                 let archives = own_archives(library);
-                self.libraries.push(Library {
-                    name: name.clone(),
-                    objects,
-                    archives,
-                    libraries,
-                    exports,
-                });
+                self.libraries.push(Library { name: name.clone(), objects, archives, libraries, exports });
             }
             names.push(name);
         }
@@ -152,12 +129,7 @@ impl Unit {
 }
 
 fn own_archives(link: &Link) -> Vec<Archive> {
-    link.archives()
-        .map(|path| Archive {
-            path: path.into(),
-            whole: false,
-        })
-        .collect()
+    link.archives().map(|path| Archive { path: path.into(), whole: false }).collect()
 }
 
 /// The server with everything that it can load, and our own objects beside it. Its archives are
@@ -169,13 +141,7 @@ pub fn server(links: &Links, glue: &[PathBuf], wrap: Vec<String>, os: &Path) -> 
     for module in links.modules() {
         unit.add_module(links, module)?;
     }
-    unit.replace.insert(
-        FORK.0,
-        Replacement {
-            with: FORK.1,
-            returns_twice: true,
-        },
-    );
+    unit.replace.insert(FORK.0, Replacement { with: FORK.1, returns_twice: true });
     unit.wrap = wrap;
     unit.export = true;
     Ok(unit)
@@ -207,13 +173,7 @@ mod tests {
     fn the_server_has_its_modules_their_libraries_and_the_glue() {
         let dir = record::miniature();
         let links = Links::read(dir.path()).unwrap();
-        let unit = server(
-            &links,
-            &["glue.o".into()],
-            vec!["InitProcess".into()],
-            Path::new("names.txt"),
-        )
-        .unwrap();
+        let unit = server(&links, &["glue.o".into()], vec!["InitProcess".into()], Path::new("names.txt")).unwrap();
         assert_eq!(unit.system_libraries, ["m", "rt"]);
         let expected = json!({
             "name": "postgres",
@@ -245,14 +205,8 @@ mod tests {
             { "name": "psql", "objects": ["src/bin/a.o", "src/bin/b.o"], "libraries": ["libpq"] },
         ]);
         assert_eq!(json["programs"], programs);
-        assert_eq!(
-            json["archives"],
-            json!([{ "path": "src/port/libpgport.a", "whole": false }])
-        );
+        assert_eq!(json["archives"], json!([{ "path": "src/port/libpgport.a", "whole": false }]));
         assert_eq!(json["libraries"].as_array().unwrap().len(), 1);
-        assert_eq!(
-            (&json["replace"], &json["export"]),
-            (&json!({}), &json!(false))
-        );
+        assert_eq!((&json["replace"], &json["export"]), (&json!({}), &json!(false)));
     }
 }

@@ -41,30 +41,21 @@ pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
     let config = configure(state, mirror)?;
     let apt = |folder: &Path, arguments: &[&str]| {
         let mut command = child::command("apt-get");
-        command
-            .env("APT_CONFIG", &config)
-            .current_dir(folder)
-            .args(arguments);
+        command.env("APT_CONFIG", &config).current_dir(folder).args(arguments);
         child::run(command)
     };
     apt(state, &["update"])?;
     let package = state.join("package");
     if package.exists() {
-        std::fs::remove_dir_all(&package)
-            .with_context(|| format!("cannot remove {}", package.display()))?;
+        std::fs::remove_dir_all(&package).with_context(|| format!("cannot remove {}", package.display()))?;
     }
-    std::fs::create_dir(&package)
-        .with_context(|| format!("cannot create {}", package.display()))?;
+    std::fs::create_dir(&package).with_context(|| format!("cannot create {}", package.display()))?;
     let name = format!("postgresql-{MAJOR}");
     apt(&package, &["source", "--download-only", &name])?;
 
     let description = std::fs::read_dir(&package)?
         .flatten()
-        .find(|file| {
-            file.path()
-                .extension()
-                .is_some_and(|extension| extension == "dsc")
-        })
+        .find(|file| file.path().extension().is_some_and(|extension| extension == "dsc"))
         .context("apt-get has downloaded no .dsc file")?;
     let text = std::fs::read_to_string(description.path()).context("cannot read the .dsc file")?;
     let (checksum, file) = original(&text, &name)?;
@@ -72,22 +63,13 @@ pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
     // the folders may be on different file systems
     std::fs::copy(package.join(&file.name), &tarball)
         .with_context(|| format!("cannot copy {} to {}", file.name, tarball.display()))?;
-    Ok(Fetched {
-        tarball,
-        version: file.version,
-        checksum,
-    })
+    Ok(Fetched { tarball, version: file.version, checksum })
 }
 
 /// The mirror that the machine's packages come from.
 fn mirror(targets: &str) -> Option<&str> {
-    let mut uris = targets
-        .lines()
-        .map(str::trim)
-        .filter(|uri| !uri.contains("security"));
-    uris.clone()
-        .find(|uri| uri.trim_end_matches('/').ends_with("/debian"))
-        .or_else(|| uris.next())
+    let mut uris = targets.lines().map(str::trim).filter(|uri| !uri.contains("security"));
+    uris.clone().find(|uri| uri.trim_end_matches('/').ends_with("/debian")).or_else(|| uris.next())
 }
 
 /// Writes apt's private configuration and returns its path.
@@ -126,30 +108,16 @@ struct Original {
 
 /// The released tarball that a `.dsc` file lists, and its SHA-256.
 fn original(description: &str, package: &str) -> Result<(String, Original)> {
-    let mut lines = description
-        .lines()
-        .skip_while(|line| !line.starts_with("Checksums-Sha256:"))
-        .skip(1);
+    let mut lines = description.lines().skip_while(|line| !line.starts_with("Checksums-Sha256:")).skip(1);
     let mut listed = std::iter::from_fn(|| lines.next().filter(|line| line.starts_with(' ')));
     let found = listed.find_map(|line| {
         let mut words = line.split_whitespace();
         let (sum, _size, name) = (words.next()?, words.next()?, words.next()?);
-        let version = name
-            .strip_prefix(package)?
-            .strip_prefix('_')?
-            .strip_suffix(".orig.tar.bz2")?;
+        let version = name.strip_prefix(package)?.strip_prefix('_')?.strip_suffix(".orig.tar.bz2")?;
         version::minor(version)?;
-        Some((
-            sum.to_owned(),
-            Original {
-                name: name.to_owned(),
-                version: version.to_owned(),
-            },
-        ))
+        Some((sum.to_owned(), Original { name: name.to_owned(), version: version.to_owned() }))
     });
-    found.with_context(|| {
-        format!("the source package {package} lists no released tarball of PostgreSQL {MAJOR}")
-    })
+    found.with_context(|| format!("the source package {package} lists no released tarball of PostgreSQL {MAJOR}"))
 }
 
 #[cfg(test)]
@@ -171,13 +139,7 @@ Files:
     fn a_newer_minor_release_is_taken_as_it_is() {
         let (sum, file) = original(DSC, "postgresql-18").unwrap();
         assert_eq!(sum, "5556");
-        assert_eq!(
-            file,
-            Original {
-                name: "postgresql-18_18.7.orig.tar.bz2".into(),
-                version: "18.7".into()
-            }
-        );
+        assert_eq!(file, Original { name: "postgresql-18_18.7.orig.tar.bz2".into(), version: "18.7".into() });
     }
 
     #[test]
@@ -189,13 +151,9 @@ Files:
 
     #[test]
     fn the_main_archive_is_the_mirror() {
-        let targets =
-            "http://mirror/debian-security/\nhttp://mirror/other/\nhttp://mirror/debian/\n";
+        let targets = "http://mirror/debian-security/\nhttp://mirror/other/\nhttp://mirror/debian/\n";
         assert_eq!(mirror(targets), Some("http://mirror/debian/"));
         assert_eq!(mirror("http://mirror/debian-security/\n"), None);
-        assert_eq!(
-            mirror("http://mirror/archive\n"),
-            Some("http://mirror/archive")
-        );
+        assert_eq!(mirror("http://mirror/archive\n"), Some("http://mirror/archive"));
     }
 }

@@ -27,10 +27,7 @@ pub(super) enum Outcome {
 
 /// The site, or what `PGLITE_POSTGRES_URL` names.
 pub(super) fn base_url() -> String {
-    std::env::var(URL_VARIABLE)
-        .ok()
-        .filter(|url| !url.is_empty())
-        .unwrap_or_else(|| SITE.into())
+    std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()).unwrap_or_else(|| SITE.into())
 }
 
 /// Downloads the pinned release into `folder`. One try, short timeouts: there is another way.
@@ -93,11 +90,7 @@ mod tests {
     use crate::hash;
 
     /// Answers one request with `status` and `body`, of which it says that it has `length` bytes.
-    fn server(
-        status: &'static str,
-        body: &'static [u8],
-        length: usize,
-    ) -> (String, std::thread::JoinHandle<String>) {
+    fn server(status: &'static str, body: &'static [u8], length: usize) -> (String, std::thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/source/", listener.local_addr().unwrap());
         let thread = std::thread::spawn(move || {
@@ -105,11 +98,7 @@ mod tests {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let request = lines.next().unwrap().unwrap();
             lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
-            write!(
-                stream,
-                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-            )
-            .unwrap();
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").unwrap();
             stream.write_all(body).unwrap();
             request
         });
@@ -122,15 +111,10 @@ mod tests {
     fn downloads_and_checks() {
         let dir = tempfile::tempdir().unwrap();
         let (url, server) = server("200 OK", b"abc", 3);
-        let Outcome::Fetched(path) = fetch(dir.path(), &url, "18.6", ABC).unwrap() else {
-            panic!("not fetched")
-        };
+        let Outcome::Fetched(path) = fetch(dir.path(), &url, "18.6", ABC).unwrap() else { panic!("not fetched") };
         assert_eq!(path, dir.path().join("postgresql-18.6.tar.bz2"));
         assert_eq!(hash::file(&path).unwrap(), ABC);
-        assert_eq!(
-            server.join().unwrap(),
-            "GET /source/v18.6/postgresql-18.6.tar.bz2 HTTP/1.1"
-        );
+        assert_eq!(server.join().unwrap(), "GET /source/v18.6/postgresql-18.6.tar.bz2 HTTP/1.1");
     }
 
     #[test]
@@ -138,10 +122,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (url, server) = server("200 OK", b"abd", 3);
         let error = format!("{:#}", fetch(dir.path(), &url, "18.6", ABC).unwrap_err());
-        assert!(
-            error.contains("wrong checksum") && error.contains(ABC) && error.contains(&url),
-            "{error}"
-        );
+        assert!(error.contains("wrong checksum") && error.contains(ABC) && error.contains(&url), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         server.join().unwrap();
     }

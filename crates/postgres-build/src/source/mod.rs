@@ -55,8 +55,7 @@ pub fn obtain(cache: &Cache, progress: &Progress) -> Result<Source> {
         return Ok(cached);
     }
     let folder = cache.folder("sources");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
 
     let step = progress.step(&format!("download PostgreSQL {PINNED}"), 0);
     let unreachable = match download::pinned(&folder, &download::base_url())? {
@@ -66,17 +65,12 @@ pub fn obtain(cache: &Cache, progress: &Progress) -> Result<Source> {
         }
         download::Outcome::Unreachable(reason) => {
             drop(step);
-            progress.note(&format!(
-                "not downloaded: {reason}; trying Debian's source package"
-            ));
+            progress.note(&format!("not downloaded: {reason}; trying Debian's source package"));
             reason
         }
     };
 
-    let step = progress.step(
-        &format!("fetch Debian's source package postgresql-{MAJOR}"),
-        0,
-    );
+    let step = progress.step(&format!("fetch Debian's source package postgresql-{MAJOR}"), 0);
     let fetched = debian::fetch(&cache.folder("apt"), &folder).with_context(|| {
         format!(
             "PostgreSQL's source could not be obtained. The download: {unreachable}. Debian's source package failed as well. \
@@ -90,21 +84,11 @@ pub fn obtain(cache: &Cache, progress: &Progress) -> Result<Source> {
 
 /// What the cache has, checked.
 fn cached(cache: &Cache) -> Result<Option<Source>> {
-    let Some(CachedSource {
-        path,
-        version,
-        checksum,
-    }) = cache.newest_source()
-    else {
+    let Some(CachedSource { path, version, checksum }) = cache.newest_source() else {
         return Ok(None);
     };
-    verify(&path, &checksum)
-        .with_context(|| format!("delete {} to fetch it again", path.display()))?;
-    Ok(Some(Source {
-        version,
-        checksum,
-        place: Place::Tarball(path),
-    }))
+    verify(&path, &checksum).with_context(|| format!("delete {} to fetch it again", path.display()))?;
+    Ok(Some(Source { version, checksum, place: Place::Tarball(path) }))
 }
 
 /// Checks a fetched tarball and notes its checksum beside it, which makes it part of the cache.
@@ -120,11 +104,7 @@ fn keep(tarball: &Path, version: &str, checksum: &str) -> Result<Source> {
     let name = tarball.file_name().unwrap_or_default().to_string_lossy();
     std::fs::write(&note, format!("{checksum}  {name}\n"))
         .with_context(|| format!("cannot write {}", note.display()))?;
-    Ok(Source {
-        version: version.into(),
-        checksum: checksum.into(),
-        place: Place::Tarball(tarball.into()),
-    })
+    Ok(Source { version: version.into(), checksum: checksum.into(), place: Place::Tarball(tarball.into()) })
 }
 
 fn verify(path: &Path, expected: &str) -> Result<()> {
@@ -143,30 +123,18 @@ fn named(path: &Path) -> Result<Source> {
     let metadata = std::fs::metadata(path).context("it cannot be read")?;
     let path = path.canonicalize().context("it cannot be read")?;
     if metadata.is_dir() {
-        let version = version_of(
-            std::fs::read_to_string(path.join("configure"))
-                .ok()
-                .as_deref(),
-        )?;
+        let version = version_of(std::fs::read_to_string(path.join("configure")).ok().as_deref())?;
         ensure!(
             !path.join("config.status").exists(),
             "it has been built in; run `make distclean` there, or name a tarball or a clean copy"
         );
         let mut sum = Sum::default();
         sum.tree(&path, Path::new(""))?;
-        return Ok(Source {
-            version,
-            checksum: sum.finish(),
-            place: Place::Tree(path),
-        });
+        return Ok(Source { version, checksum: sum.finish(), place: Place::Tree(path) });
     }
     let configure = tarball::read_top_level(&path, "configure")?;
     let version = version_of(configure.as_deref())?;
-    Ok(Source {
-        version,
-        checksum: hash::file(&path)?,
-        place: Place::Tarball(path),
-    })
+    Ok(Source { version, checksum: hash::file(&path)?, place: Place::Tarball(path) })
 }
 
 /// The version that a `configure` script of PostgreSQL is for, if that is one that we can build.
@@ -175,9 +143,7 @@ fn version_of(configure: Option<&str>) -> Result<String> {
         bail!("it is not a source of PostgreSQL: there is no `configure` in it");
     };
     let value = |name: &str| {
-        let line = configure
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix("='"));
+        let line = configure.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("='"));
         line.and_then(|rest| rest.strip_suffix('\''))
     };
     match (value("PACKAGE_NAME"), value("PACKAGE_VERSION")) {
@@ -227,10 +193,7 @@ mod tests {
     #[test]
     fn other_trees_get_a_clear_error() {
         let old = tree("PACKAGE_NAME='PostgreSQL'\nPACKAGE_VERSION='17.6'\n");
-        assert!(
-            message(named(old.path()))
-                .contains("is PostgreSQL 17.6, but libpglite is made for PostgreSQL 18")
-        );
+        assert!(message(named(old.path())).contains("is PostgreSQL 17.6, but libpglite is made for PostgreSQL 18"));
         let other = tree("PACKAGE_NAME='hello'\nPACKAGE_VERSION='18.1'\n");
         assert!(message(named(other.path())).contains("not a source of PostgreSQL"));
         let empty = tempfile::tempdir().unwrap();
@@ -244,15 +207,10 @@ mod tests {
         let cache = Cache::at(dir.path().to_owned());
         assert_eq!(cached(&cache).unwrap(), None);
         std::fs::create_dir(cache.folder("sources")).unwrap();
-        let tarball = cache
-            .folder("sources")
-            .join(format!("postgresql-{PINNED}.tar.bz2"));
+        let tarball = cache.folder("sources").join(format!("postgresql-{PINNED}.tar.bz2"));
         std::fs::write(&tarball, "half of it").unwrap();
         let error = format!("{:#}", cached(&cache).unwrap_err());
-        assert!(
-            error.contains("wrong checksum") && error.contains("delete"),
-            "{error}"
-        );
+        assert!(error.contains("wrong checksum") && error.contains("delete"), "{error}");
     }
 
     #[test]

@@ -20,14 +20,9 @@ pub(crate) struct Context {
 extern "C" fn on_diagnostic(info: LLVMDiagnosticInfoRef, errors: *mut c_void) {
     // SAFETY: `errors` is the context's own list (see `Context::new`), which outlives the LLVM context.
     unsafe {
-        if matches!(
-            LLVMGetDiagInfoSeverity(info),
-            LLVMDiagnosticSeverity::LLVMDSError
-        ) {
+        if matches!(LLVMGetDiagInfoSeverity(info), LLVMDiagnosticSeverity::LLVMDSError) {
             let text = message(LLVMGetDiagInfoDescription(info));
-            (*errors.cast::<RefCell<Vec<String>>>())
-                .borrow_mut()
-                .push(text);
+            (*errors.cast::<RefCell<Vec<String>>>()).borrow_mut().push(text);
         }
     }
 }
@@ -36,33 +31,18 @@ impl Context {
     pub(crate) fn new() -> Self {
         let errors = Box::new(RefCell::new(Vec::new()));
         let raw = call!(LLVMContextCreate());
-        let list = ptr::from_ref::<RefCell<Vec<String>>>(&errors)
-            .cast_mut()
-            .cast();
-        call!(LLVMContextSetDiagnosticHandler(
-            raw,
-            Some(on_diagnostic),
-            list
-        ));
+        let list = ptr::from_ref::<RefCell<Vec<String>>>(&errors).cast_mut().cast();
+        call!(LLVMContextSetDiagnosticHandler(raw, Some(on_diagnostic), list));
         Self { raw, errors }
     }
 
     /// The errors reported since the last call.
     pub(crate) fn take_errors(&self) -> String {
-        self.errors
-            .borrow_mut()
-            .drain(..)
-            .collect::<Vec<_>>()
-            .join("; ")
+        self.errors.borrow_mut().drain(..).collect::<Vec<_>>().join("; ")
     }
 
     pub(crate) fn module(&self, name: &str) -> Module {
-        Module {
-            raw: call!(LLVMModuleCreateWithNameInContext(
-                c_string(name).as_ptr(),
-                self.raw
-            )),
-        }
+        Module { raw: call!(LLVMModuleCreateWithNameInContext(c_string(name).as_ptr(), self.raw)) }
     }
 
     /// Reads bitcode; `None` if it is none, the reason is among the errors.
@@ -98,43 +78,22 @@ impl Context {
     pub(crate) fn structure(&self, fields: &[Value], packed: bool) -> Value {
         let mut raw = raw_values(fields);
         let count = raw.len() as c_uint;
-        Value(call!(LLVMConstStructInContext(
-            self.raw,
-            raw.as_mut_ptr(),
-            count,
-            packed.into()
-        )))
+        Value(call!(LLVMConstStructInContext(self.raw, raw.as_mut_ptr(), count, packed.into())))
     }
 
     /// An array of bytes, exactly these.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Value {
-        Value(call!(LLVMConstStringInContext2(
-            self.raw,
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            1
-        )))
+        Value(call!(LLVMConstStringInContext2(self.raw, bytes.as_ptr().cast(), bytes.len(), 1)))
     }
 
     pub(crate) fn metadata_kind(&self, name: &str) -> u32 {
-        call!(LLVMGetMDKindIDInContext(
-            self.raw,
-            name.as_ptr().cast(),
-            name.len() as c_uint
-        ))
+        call!(LLVMGetMDKindIDInContext(self.raw, name.as_ptr().cast(), name.len() as c_uint))
     }
 
     /// A metadata node with these integers.
     pub(crate) fn metadata(&self, integers: &[Value]) -> Value {
-        let mut nodes: Vec<_> = integers
-            .iter()
-            .map(|v| call!(LLVMValueAsMetadata(v.0)))
-            .collect();
-        let node = call!(LLVMMDNodeInContext2(
-            self.raw,
-            nodes.as_mut_ptr(),
-            nodes.len()
-        ));
+        let mut nodes: Vec<_> = integers.iter().map(|v| call!(LLVMValueAsMetadata(v.0))).collect();
+        let node = call!(LLVMMDNodeInContext2(self.raw, nodes.as_mut_ptr(), nodes.len()));
         Value(call!(LLVMMetadataAsValue(self.raw, node)))
     }
 
@@ -144,11 +103,7 @@ impl Context {
 
     /// A new block at the end of a function.
     pub(crate) fn append_block(&self, function: Value) -> LLVMBasicBlockRef {
-        call!(LLVMAppendBasicBlockInContext(
-            self.raw,
-            function.0,
-            c"".as_ptr()
-        ))
+        call!(LLVMAppendBasicBlockInContext(self.raw, function.0, c"".as_ptr()))
     }
 
     pub(crate) fn enum_attribute(&self, kind: &str) -> LLVMAttributeRef {
@@ -192,11 +147,7 @@ impl Type {
 
     pub(crate) fn array_of(self, elements: &[Value]) -> Value {
         let mut raw = raw_values(elements);
-        Value(call!(LLVMConstArray2(
-            self.0,
-            raw.as_mut_ptr(),
-            raw.len() as u64
-        )))
+        Value(call!(LLVMConstArray2(self.0, raw.as_mut_ptr(), raw.len() as u64)))
     }
 
     /// A constant of this structure type, which may be a named one.

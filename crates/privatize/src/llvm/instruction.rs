@@ -6,10 +6,7 @@ use llvm_sys::core::*;
 use llvm_sys::prelude::*;
 use llvm_sys::*;
 
-use super::{
-    Type, Value, attribute_kind, privatize_base_position, privatize_expand_constant_users,
-    raw_values, text,
-};
+use super::{Type, Value, attribute_kind, privatize_base_position, privatize_expand_constant_users, raw_values, text};
 
 /// Instructions.
 impl Value {
@@ -27,9 +24,7 @@ impl Value {
     }
 
     pub(crate) fn incoming_terminator(self, index: u32) -> Value {
-        Value(call!(LLVMGetBasicBlockTerminator(
-            self.incoming_block(index)
-        )))
+        Value(call!(LLVMGetBasicBlockTerminator(self.incoming_block(index))))
     }
 
     pub(crate) fn called(self) -> Value {
@@ -41,36 +36,20 @@ impl Value {
     }
 
     pub(crate) fn set_never_tail_call(self) {
-        call!(LLVMSetTailCallKind(
-            self.0,
-            LLVMTailCallKind::LLVMTailCallKindNoTail
-        ));
+        call!(LLVMSetTailCallKind(self.0, LLVMTailCallKind::LLVMTailCallKindNoTail));
     }
 
     pub(crate) fn add_call_attribute(self, attribute: LLVMAttributeRef) {
-        call!(LLVMAddCallSiteAttribute(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            attribute
-        ));
+        call!(LLVMAddCallSiteAttribute(self.0, LLVMAttributeFunctionIndex, attribute));
     }
 
     pub(crate) fn remove_call_attribute(self, kind: &str) {
-        call!(LLVMRemoveCallSiteEnumAttribute(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            attribute_kind(kind)
-        ));
+        call!(LLVMRemoveCallSiteEnumAttribute(self.0, LLVMAttributeFunctionIndex, attribute_kind(kind)));
     }
 
     pub(crate) fn remove_call_text_attribute(self, kind: &str) {
         let (data, length) = (kind.as_ptr().cast(), kind.len() as c_uint);
-        call!(LLVMRemoveCallSiteStringAttribute(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            data,
-            length
-        ));
+        call!(LLVMRemoveCallSiteStringAttribute(self.0, LLVMAttributeFunctionIndex, data, length));
     }
 
     /// The text and the constraints of inline assembly.
@@ -93,13 +72,8 @@ impl Value {
     pub(crate) fn base_position(self, points: &[Value]) -> (Option<Value>, Vec<Option<Value>>) {
         let mut raw = raw_values(points);
         let position = call!(privatize_base_position(self.0, raw.as_mut_ptr(), raw.len()));
-        let reachable = raw
-            .into_iter()
-            .map(|point| (!point.is_null()).then_some(Value(point)));
-        (
-            (!position.is_null()).then_some(Value(position)),
-            reachable.collect(),
-        )
+        let reachable = raw.into_iter().map(|point| (!point.is_null()).then_some(Value(point)));
+        ((!position.is_null()).then_some(Value(position)), reachable.collect())
     }
 
     /// All instructions of a function.
@@ -146,23 +120,11 @@ impl Builder {
     pub(crate) fn call(&self, ty: Type, function: Value, arguments: &[Value]) -> Value {
         let mut raw = raw_values(arguments);
         let count = raw.len() as c_uint;
-        Value(call!(LLVMBuildCall2(
-            self.0,
-            ty.0,
-            function.0,
-            raw.as_mut_ptr(),
-            count,
-            c"".as_ptr()
-        )))
+        Value(call!(LLVMBuildCall2(self.0, ty.0, function.0, raw.as_mut_ptr(), count, c"".as_ptr())))
     }
 
     pub(crate) fn load(&self, ty: Type, pointer: Value, name: &CStr) -> Value {
-        Value(call!(LLVMBuildLoad2(
-            self.0,
-            ty.0,
-            pointer.0,
-            name.as_ptr()
-        )))
+        Value(call!(LLVMBuildLoad2(self.0, ty.0, pointer.0, name.as_ptr())))
     }
 
     /// The address `offset` elements further on, within the same object.
@@ -171,9 +133,7 @@ impl Builder {
         // In bounds, and the sum does not wrap.
         let flags = LLVMGEPFlagInBounds | LLVMGEPFlagNUW;
         let (indices, name) = (indices.as_mut_ptr(), c"".as_ptr());
-        Value(call!(LLVMBuildGEPWithNoWrapFlags(
-            self.0, element.0, pointer.0, indices, 1, name, flags
-        )))
+        Value(call!(LLVMBuildGEPWithNoWrapFlags(self.0, element.0, pointer.0, indices, 1, name, flags)))
     }
 
     pub(crate) fn ret(&self, value: Value) {

@@ -26,9 +26,7 @@ use llvm_sys::prelude::*;
 
 pub(crate) use context::{Context, Type};
 pub(crate) use instruction::{Builder, expand_constant_users, vector};
-pub(crate) use llvm_sys::{
-    LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMVisibility as Visibility,
-};
+pub(crate) use llvm_sys::{LLVMLinkage as Linkage, LLVMOpcode as Opcode, LLVMVisibility as Visibility};
 pub(crate) use module::{Layout, Linker, Module};
 pub(crate) use value::Value;
 
@@ -38,18 +36,10 @@ unsafe extern "C" {
     fn privatize_linker_link(linker: *mut c_void, source: LLVMModuleRef) -> bool;
     fn privatize_replace_uses(from: LLVMValueRef, to: LLVMValueRef);
     fn privatize_expand_constant_users(constants: *mut LLVMValueRef, count: usize);
-    fn privatize_constant_offset(
-        module: LLVMModuleRef,
-        pointer: LLVMValueRef,
-        offset: *mut i64,
-    ) -> LLVMValueRef;
+    fn privatize_constant_offset(module: LLVMModuleRef, pointer: LLVMValueRef, offset: *mut i64) -> LLVMValueRef;
     fn privatize_delete_global(global: LLVMValueRef);
     fn privatize_is_thread_local_address(value: LLVMValueRef) -> bool;
-    fn privatize_base_position(
-        function: LLVMValueRef,
-        points: *mut LLVMValueRef,
-        count: usize,
-    ) -> LLVMValueRef;
+    fn privatize_base_position(function: LLVMValueRef, points: *mut LLVMValueRef, count: usize) -> LLVMValueRef;
 }
 
 /// Text that LLVM owns, copied.
@@ -80,10 +70,7 @@ fn c_string(text: &str) -> CString {
 }
 
 fn attribute_kind(name: &str) -> u32 {
-    call!(LLVMGetEnumAttributeKindForName(
-        name.as_ptr().cast(),
-        name.len()
-    ))
+    call!(LLVMGetEnumAttributeKindForName(name.as_ptr().cast(), name.len()))
 }
 
 fn raw_values(values: &[Value]) -> Vec<LLVMValueRef> {

@@ -13,8 +13,8 @@ use llvm_sys::target::*;
 use llvm_sys::transforms::pass_builder::*;
 
 use super::{
-    Type, Value, c_string, message, privatize_constant_offset, privatize_linker_create,
-    privatize_linker_dispose, privatize_linker_link, text,
+    Type, Value, c_string, message, privatize_constant_offset, privatize_linker_create, privatize_linker_dispose,
+    privatize_linker_link, text,
 };
 
 /// A module; it is freed with this value unless it was linked into another.
@@ -69,19 +69,11 @@ impl Module {
     }
 
     pub(crate) fn add_variable(&self, ty: Type, name: &str) -> Value {
-        Value(call!(LLVMAddGlobal(
-            self.raw,
-            ty.0,
-            c_string(name).as_ptr()
-        )))
+        Value(call!(LLVMAddGlobal(self.raw, ty.0, c_string(name).as_ptr())))
     }
 
     pub(crate) fn add_function(&self, ty: Type, name: &str) -> Value {
-        Value(call!(LLVMAddFunction(
-            self.raw,
-            c_string(name).as_ptr(),
-            ty.0
-        )))
+        Value(call!(LLVMAddFunction(self.raw, c_string(name).as_ptr(), ty.0)))
     }
 
     /// The intrinsic `llvm.threadlocal.address` and its type.
@@ -89,29 +81,20 @@ impl Module {
         let name = "llvm.threadlocal.address";
         let mut types = [pointer.0];
         let id = call!(LLVMLookupIntrinsicID(name.as_ptr().cast(), name.len()));
-        let function = Value(call!(LLVMGetIntrinsicDeclaration(
-            self.raw,
-            id,
-            types.as_mut_ptr(),
-            1
-        )));
+        let function = Value(call!(LLVMGetIntrinsicDeclaration(self.raw, id, types.as_mut_ptr(), 1)));
         (function.value_type(), function)
     }
 
     pub(crate) fn triple(&self) -> String {
         let raw = call!(LLVMGetTarget(self.raw));
         // SAFETY: the triple is NUL-terminated and belongs to the module.
-        unsafe { CStr::from_ptr(raw) }
-            .to_string_lossy()
-            .into_owned()
+        unsafe { CStr::from_ptr(raw) }.to_string_lossy().into_owned()
     }
 
     pub(crate) fn data_layout(&self) -> String {
         let raw = call!(LLVMGetDataLayoutStr(self.raw));
         // SAFETY: the layout is NUL-terminated and belongs to the module.
-        unsafe { CStr::from_ptr(raw) }
-            .to_string_lossy()
-            .into_owned()
+        unsafe { CStr::from_ptr(raw) }.to_string_lossy().into_owned()
     }
 
     pub(crate) fn set_target(&self, triple: &str, data_layout: &str) {
@@ -135,12 +118,7 @@ impl Module {
         // SAFETY: the options live as long as the call; an error's message is taken once, which frees the error.
         unsafe {
             let options = LLVMCreatePassBuilderOptions();
-            let error = LLVMRunPasses(
-                self.raw,
-                c_string(pipeline).as_ptr(),
-                ptr::null_mut(),
-                options,
-            );
+            let error = LLVMRunPasses(self.raw, c_string(pipeline).as_ptr(), ptr::null_mut(), options);
             LLVMDisposePassBuilderOptions(options);
             if error.is_null() {
                 return Ok(());
@@ -208,10 +186,7 @@ pub(crate) struct Linker<'a> {
 
 impl<'a> Linker<'a> {
     pub(crate) fn new(destination: &'a Module) -> Self {
-        Self {
-            raw: call!(privatize_linker_create(destination.raw)),
-            destination,
-        }
+        Self { raw: call!(privatize_linker_create(destination.raw)), destination }
     }
 
     /// False on failure, with the reason among the context's errors.

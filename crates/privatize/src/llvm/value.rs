@@ -45,9 +45,7 @@ impl Value {
     );
 
     pub(crate) fn is_any_call(self) -> bool {
-        self.is_call()
-            || !call!(LLVMIsAInvokeInst(self.0)).is_null()
-            || !call!(LLVMIsACallBrInst(self.0)).is_null()
+        self.is_call() || !call!(LLVMIsAInvokeInst(self.0)).is_null() || !call!(LLVMIsACallBrInst(self.0)).is_null()
     }
 
     pub(crate) fn is_null(self) -> bool {
@@ -91,12 +89,7 @@ impl Value {
     /// The constant address of `bytes` further on.
     pub(crate) fn offset(self, byte: Type, by: Value) -> Value {
         let mut indices = [by.0];
-        Value(call!(LLVMConstInBoundsGEP2(
-            byte.0,
-            self.0,
-            indices.as_mut_ptr(),
-            1
-        )))
+        Value(call!(LLVMConstInBoundsGEP2(byte.0, self.0, indices.as_mut_ptr(), 1)))
     }
 
     pub(crate) fn expression_opcode(self) -> Opcode {
@@ -159,10 +152,7 @@ impl Value {
     }
 
     pub(crate) fn is_local(self) -> bool {
-        matches!(
-            self.linkage(),
-            Linkage::LLVMInternalLinkage | Linkage::LLVMPrivateLinkage
-        )
+        matches!(self.linkage(), Linkage::LLVMInternalLinkage | Linkage::LLVMPrivateLinkage)
     }
 
     pub(crate) fn visibility(self) -> Visibility {
@@ -223,10 +213,7 @@ impl Value {
     }
 
     pub(crate) fn set_initial_exec(self) {
-        call!(LLVMSetThreadLocalMode(
-            self.0,
-            LLVMThreadLocalMode::LLVMInitialExecTLSModel
-        ));
+        call!(LLVMSetThreadLocalMode(self.0, LLVMThreadLocalMode::LLVMInitialExecTLSModel));
     }
 
     pub(crate) fn aliasee(self) -> Value {
@@ -243,28 +230,15 @@ impl Value {
     }
 
     pub(crate) fn add_attribute(self, attribute: LLVMAttributeRef) {
-        call!(LLVMAddAttributeAtIndex(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            attribute
-        ));
+        call!(LLVMAddAttributeAtIndex(self.0, LLVMAttributeFunctionIndex, attribute));
     }
 
     pub(crate) fn remove_attribute(self, kind: &str) {
-        call!(LLVMRemoveEnumAttributeAtIndex(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            attribute_kind(kind)
-        ));
+        call!(LLVMRemoveEnumAttributeAtIndex(self.0, LLVMAttributeFunctionIndex, attribute_kind(kind)));
     }
 
     pub(crate) fn remove_text_attribute(self, kind: &str) {
         let (data, length) = (kind.as_ptr().cast(), kind.len() as c_uint);
-        call!(LLVMRemoveStringAttributeAtIndex(
-            self.0,
-            LLVMAttributeFunctionIndex,
-            data,
-            length
-        ));
+        call!(LLVMRemoveStringAttributeAtIndex(self.0, LLVMAttributeFunctionIndex, data, length));
     }
 }

@@ -28,12 +28,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
             command.get_program()
         )
     });
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     output
 }
 
@@ -42,9 +37,7 @@ pub(crate) fn text(output: Output) -> String {
 }
 
 pub(crate) fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
 
 /// A folder for one test.
@@ -65,11 +58,7 @@ impl Bench {
 
     /// Writes a source and compiles it to bitcode.
     pub(crate) fn object(&self, name: &str, flags: &[&str], code: &str) -> PathBuf {
-        let extension = if code.contains("target triple") {
-            "ll"
-        } else {
-            "c"
-        };
+        let extension = if code.contains("target triple") { "ll" } else { "c" };
         let file = self.path(&format!("{name}.{extension}"));
         fs::write(&file, code).expect("source");
         self.compile(&file, flags)
@@ -77,21 +66,10 @@ impl Bench {
 
     /// Compiles a file to bitcode.
     pub(crate) fn compile(&self, file: &Path, flags: &[&str]) -> PathBuf {
-        let stem = file
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .expect("a name");
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
         let object = self.path(&format!("{stem}.o"));
         run(Command::new("clang-22")
-            .args([
-                "-c",
-                "-flto",
-                "-fPIC",
-                "-g",
-                "-w",
-                "-ffp-contract=off",
-                "-I",
-            ])
+            .args(["-c", "-flto", "-fPIC", "-g", "-w", "-ffp-contract=off", "-I"])
             .arg(source("programs"))
             .args(flags)
             .arg("-o")
@@ -102,10 +80,7 @@ impl Bench {
 
     pub(crate) fn archive(&self, name: &str, objects: &[&Path]) -> PathBuf {
         let path = self.path(name);
-        run(Command::new("llvm-ar-22")
-            .arg("crs")
-            .arg(&path)
-            .args(objects));
+        run(Command::new("llvm-ar-22").arg("crs").arg(&path).args(objects));
         path
     }
 
@@ -113,11 +88,7 @@ impl Bench {
     pub(crate) fn unit(&self, objects: &[PathBuf]) -> Unit {
         Unit {
             name: "test".into(),
-            programs: vec![Program {
-                name: "test".into(),
-                objects: objects.to_vec(),
-                ..Program::default()
-            }],
+            programs: vec![Program { name: "test".into(), objects: objects.to_vec(), ..Program::default() }],
             os: Some(self.path("names.txt")),
             ..Unit::default()
         }
@@ -140,19 +111,13 @@ impl Bench {
 
     /// The result of the pass, readable.
     pub(crate) fn disassemble(&self, bitcode: &Path) -> String {
-        text(run(Command::new("llvm-dis-22")
-            .arg("-o")
-            .arg("-")
-            .arg(bitcode)))
+        text(run(Command::new("llvm-dis-22").arg("-o").arg("-").arg(bitcode)))
     }
 
     /// Links a privatized program with the tests' library OS and runs it.
     pub(crate) fn run(&self, bitcode: &Path, program: &str) -> String {
         let object = bitcode.with_extension("native.o");
-        run(Command::new("clang-22")
-            .args(["-c", "-O2", "-fPIC", "-w", "-o"])
-            .arg(&object)
-            .arg(bitcode));
+        run(Command::new("clang-22").args(["-c", "-O2", "-fPIC", "-w", "-o"]).arg(&object).arg(bitcode));
         self.run_objects(&[&object], program)
     }
 
@@ -160,13 +125,7 @@ impl Bench {
     pub(crate) fn run_objects(&self, objects: &[&Path], program: &str) -> String {
         let executable = self.path("run");
         run(Command::new("cc")
-            .args([
-                "-O1",
-                "-pthread",
-                "-Wl,--fatal-warnings",
-                &format!("-DPROGRAM=privatized_program_{program}"),
-                "-o",
-            ])
+            .args(["-O1", "-pthread", "-Wl,--fatal-warnings", &format!("-DPROGRAM=privatized_program_{program}"), "-o"])
             .arg(&executable)
             .arg(source("runtime.c"))
             .args(objects)
@@ -178,14 +137,7 @@ impl Bench {
     pub(crate) fn run_plain(&self, files: &[&str], flags: &[&str], argument: &str) -> String {
         let executable = self.path("plain");
         run(Command::new("clang-22")
-            .args([
-                "-fuse-ld=lld-22",
-                "-fPIC",
-                "-w",
-                "-ffp-contract=off",
-                "-Wl,--wrap=main",
-                "-I",
-            ])
+            .args(["-fuse-ld=lld-22", "-fPIC", "-w", "-ffp-contract=off", "-Wl,--wrap=main", "-I"])
             .arg(source("programs"))
             .args(flags)
             .arg("-o")

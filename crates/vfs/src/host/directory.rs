@@ -45,10 +45,7 @@ impl HostDir {
 
     /// Opens or creates. Creation is always exclusive, because only then is it known whose mode must be set.
     fn create(&self, path: &[u8], how: How, flags: OFlags, mode: u32) -> Attempt<OwnedFd> {
-        let exclusive = How {
-            follow: false,
-            ..how
-        };
+        let exclusive = How { follow: false, ..how };
         let create = flags | OFlags::CREATE | OFlags::EXCL;
         if flags.contains(OFlags::EXCL) {
             let fd = self.open_at(path, exclusive, create, to_mode(mode))?;
@@ -83,15 +80,11 @@ impl Directory for HostDir {
     fn lookup(&self, name: &[u8]) -> Result<Found, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = sys::above_stdio(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?)?;
-        Ok(
-            match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
-                FileType::Directory => Found::Directory(Arc::new(HostDir::new(fd, self.resolver))),
-                FileType::Symlink => {
-                    Found::Symlink(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes())
-                }
-                _ => Found::Other,
-            },
-        )
+        Ok(match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
+            FileType::Directory => Found::Directory(Arc::new(HostDir::new(fd, self.resolver))),
+            FileType::Symlink => Found::Symlink(rustix::fs::readlinkat(&fd, "", Vec::new())?.into_bytes()),
+            _ => Found::Other,
+        })
     }
 
     fn open(&self, path: &[u8], how: How, flags: c_int, mode: u32) -> Attempt<File> {
@@ -157,24 +150,14 @@ impl Directory for HostDir {
 
     fn set_times(&self, path: &[u8], how: How, times: &[libc::timespec; 2]) -> Attempt<()> {
         let fd = self.object(path, how)?;
-        let [last_access, last_modification] = times.map(|time| rustix::fs::Timespec {
-            tv_sec: time.tv_sec,
-            tv_nsec: time.tv_nsec,
-        });
-        let times = Timestamps {
-            last_access,
-            last_modification,
-        };
+        let [last_access, last_modification] =
+            times.map(|time| rustix::fs::Timespec { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec });
+        let times = Timestamps { last_access, last_modification };
         match rustix::fs::utimensat(&fd, "", &times, AtFlags::EMPTY_PATH) {
             // Linux before 5.8 does not know the flag here.
             Err(Errno::INVAL) => {
                 let path = proc_path(fd.as_fd());
-                Ok(rustix::fs::utimensat(
-                    rustix::fs::CWD,
-                    path,
-                    &times,
-                    AtFlags::empty(),
-                )?)
+                Ok(rustix::fs::utimensat(rustix::fs::CWD, path, &times, AtFlags::empty())?)
             }
             other => Ok(other?),
         }
@@ -236,9 +219,7 @@ impl Directory for HostDir {
         rustix::fs::mkdirat(&parent, name, to_mode(mode))?;
         let name = crate::path::trim_end(name);
         let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if stat.st_mode & 0o1777 != mode
-            && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-        {
+        if stat.st_mode & 0o1777 != mode && FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = sys::above_stdio(rustix::fs::openat(&parent, name, flags, Mode::empty())?)?;
             chmod(fd.as_fd(), mode | stat.st_mode & 0o6000)?;
@@ -263,11 +244,7 @@ impl Directory for HostDir {
 
     fn has_entry(&self, path: &[u8], scope: Scope) -> Attempt<bool> {
         let (parent, name) = self.parent(path, scope)?;
-        match rustix::fs::statat(
-            &parent,
-            crate::path::trim_end(name),
-            AtFlags::SYMLINK_NOFOLLOW,
-        ) {
+        match rustix::fs::statat(&parent, crate::path::trim_end(name), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
@@ -279,14 +256,7 @@ impl Directory for HostDir {
         Err(Stop::Errno(if exists { Errno::EXIST } else { Errno::PERM }))
     }
 
-    fn link(
-        &self,
-        path: &[u8],
-        scope: Scope,
-        to: &dyn Directory,
-        new: &[u8],
-        new_scope: Scope,
-    ) -> Attempt<()> {
+    fn link(&self, path: &[u8], scope: Scope, to: &dyn Directory, new: &[u8], new_scope: Scope) -> Attempt<()> {
         let to = same_kind(to)?;
         let (old_parent, old) = self.parent(path, scope)?;
         // The one call on entries that would act on it.
@@ -294,13 +264,7 @@ impl Directory for HostDir {
             return Err(Stop::Walk);
         }
         let (new_parent, new) = to.parent(new, new_scope)?;
-        Ok(rustix::fs::linkat(
-            &old_parent,
-            old,
-            &new_parent,
-            new,
-            AtFlags::empty(),
-        )?)
+        Ok(rustix::fs::linkat(&old_parent, old, &new_parent, new, AtFlags::empty())?)
     }
 
     fn rename(&self, path: &[u8], to: &dyn Directory, new: &[u8], scope: Scope) -> Attempt<()> {

@@ -80,10 +80,7 @@ pub(crate) fn open_granted(path: &Path) -> Result<Granted, Errno> {
     let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
         return Err(Errno::INVAL);
     };
-    Ok(Granted::Entry(
-        HostFs::open(parent)?,
-        name.as_bytes().to_vec(),
-    ))
+    Ok(Granted::Entry(HostFs::open(parent)?, name.as_bytes().to_vec()))
 }
 
 fn open_path(path: &Path) -> Result<OwnedFd, Errno> {

@@ -61,13 +61,7 @@ const TRIES: usize = 4;
 
 impl HostDir {
     /// Opens what `path` stands for; a new file's mode is still subject to the host's umask.
-    pub(super) fn open_at(
-        &self,
-        path: &[u8],
-        how: How,
-        flags: OFlags,
-        mode: Mode,
-    ) -> Attempt<OwnedFd> {
+    pub(super) fn open_at(&self, path: &[u8], how: How, flags: OFlags, mode: Mode) -> Attempt<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
         if how.scope == Scope::Entry || (self.resolver == Resolver::Walk && is_name(path)) {
             return self.open_entry(path, how.follow, flags, mode);
@@ -79,11 +73,7 @@ impl HostDir {
         if how.scope == Scope::BeneathNoLinks {
             resolve |= ResolveFlags::NO_SYMLINKS;
         }
-        let flags = if how.follow {
-            flags
-        } else {
-            flags | OFlags::NOFOLLOW
-        };
+        let flags = if how.follow { flags } else { flags | OFlags::NOFOLLOW };
         for _ in 0..TRIES {
             match rustix::fs::openat2(&self.fd, path, flags, mode, resolve) {
                 Ok(fd) => return Ok(above_stdio(fd)?),
@@ -125,19 +115,12 @@ impl HostDir {
 
     /// The directory that holds the entry `path`, and the entry's name, perhaps with trailing slashes. The system calls
     /// on entries never follow it, nor act on a final `.` or `..`.
-    pub(super) fn parent<'p>(
-        &self,
-        path: &'p [u8],
-        scope: Scope,
-    ) -> Attempt<(Parent<'_>, &'p [u8])> {
+    pub(super) fn parent<'p>(&self, path: &'p [u8], scope: Scope) -> Attempt<(Parent<'_>, &'p [u8])> {
         let (directory, name) = path::split_last(path);
         if directory.is_empty() || scope == Scope::Entry {
             return Ok((Parent::Same(self.fd.as_fd()), path));
         }
-        let how = How {
-            scope,
-            follow: true,
-        };
+        let how = How { scope, follow: true };
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let fd = self.open_at(directory, how, flags, Mode::empty())?;
         Ok((Parent::Opened(fd), name))

@@ -22,20 +22,14 @@ impl Base {
         match content {
             None => Self::loaded(Bytes::new()),
             Some(Content::Bytes(bytes)) => Self::loaded(bytes),
-            Some(Content::Lazy { length, load }) => Self {
-                bytes: OnceLock::new(),
-                length,
-                load: Some(Mutex::new(load)),
-            },
+            Some(Content::Lazy { length, load }) => {
+                Self { bytes: OnceLock::new(), length, load: Some(Mutex::new(load)) }
+            }
         }
     }
 
     fn loaded(bytes: Bytes) -> Self {
-        Self {
-            length: bytes.len() as u64,
-            bytes: OnceLock::from(bytes),
-            load: None,
-        }
+        Self { length: bytes.len() as u64, bytes: OnceLock::from(bytes), load: None }
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -44,16 +44,8 @@ impl MemDir {
         if matches!(name, b"." | b"..") {
             return Err(Stop::Walk);
         }
-        let directory = if directory.is_empty() {
-            self.inode.number
-        } else {
-            self.descend(directory)?.number
-        };
-        Ok(Entry {
-            directory,
-            name,
-            slash: name.len() < last.len(),
-        })
+        let directory = if directory.is_empty() { self.inode.number } else { self.descend(directory)?.number };
+        Ok(Entry { directory, name, slash: name.len() < last.len() })
     }
 
     fn object(&self, path: &[u8], how: How) -> Attempt<Arc<Inode>> {
@@ -71,13 +63,7 @@ impl MemDir {
         Ok(inode)
     }
 
-    fn open_or_create(
-        &self,
-        path: &[u8],
-        how: How,
-        flags: c_int,
-        mode: u32,
-    ) -> Attempt<Arc<Inode>> {
+    fn open_or_create(&self, path: &[u8], how: How, flags: c_int, mode: u32) -> Attempt<Arc<Inode>> {
         loop {
             match self.object(path, how) {
                 Ok(_) if flags & libc::O_EXCL != 0 => return Err(Errno::EXIST.into()),
@@ -87,11 +73,7 @@ impl MemDir {
             }
             let entry = self.entry(path)?;
             let inode = self.fs.new_file(mode, None);
-            match self
-                .fs
-                .tree
-                .insert(entry.directory, entry.name, inode.clone())
-            {
+            match self.fs.tree.insert(entry.directory, entry.name, inode.clone()) {
                 Ok(()) => return Ok(inode),
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno.into()),
@@ -240,17 +222,12 @@ impl Directory for MemDir {
 
     fn unlink(&self, path: &[u8], _: Scope) -> Attempt<()> {
         let entry = self.entry(path)?;
-        Ok(self
-            .fs
-            .tree
-            .unlink(entry.directory, entry.name, entry.slash)?)
+        Ok(self.fs.tree.unlink(entry.directory, entry.name, entry.slash)?)
     }
 
     fn symlink(&self, target: &[u8], path: &[u8], _: Scope) -> Attempt<()> {
         let entry = self.entry(path)?;
-        let inode = self
-            .fs
-            .new_inode(libc::S_IFLNK | 0o777, Kind::Symlink(target.into()));
+        let inode = self.fs.new_inode(libc::S_IFLNK | 0o777, Kind::Symlink(target.into()));
         insert_no_slash(self, &entry, inode)
     }
 
@@ -268,19 +245,9 @@ impl Directory for MemDir {
         insert_no_slash(self, &entry, self.fs.new_special(mode, special))
     }
 
-    fn link(
-        &self,
-        path: &[u8],
-        scope: Scope,
-        to: &dyn Directory,
-        new: &[u8],
-        _: Scope,
-    ) -> Attempt<()> {
+    fn link(&self, path: &[u8], scope: Scope, to: &dyn Directory, new: &[u8], _: Scope) -> Attempt<()> {
         let to = same_tree(self, to)?;
-        let how = How {
-            scope,
-            follow: false,
-        };
+        let how = How { scope, follow: false };
         let inode = self.object(path, how)?;
         let entry = to.entry(new)?;
         if entry.slash {
@@ -311,8 +278,5 @@ fn insert_no_slash(directory: &MemDir, entry: &Entry<'_>, inode: Arc<Inode>) -> 
 }
 
 fn same_tree<'d>(from: &MemDir, to: &'d dyn Directory) -> Result<&'d MemDir, Errno> {
-    (to as &dyn Any)
-        .downcast_ref::<MemDir>()
-        .filter(|to| Arc::ptr_eq(&from.fs, &to.fs))
-        .ok_or(Errno::XDEV)
+    (to as &dyn Any).downcast_ref::<MemDir>().filter(|to| Arc::ptr_eq(&from.fs, &to.fs)).ok_or(Errno::XDEV)
 }

@@ -32,15 +32,8 @@ pub(crate) enum At {
 impl FileData {
     pub(super) fn new(content: Option<Content>, space: Arc<Space>) -> Self {
         let base = Base::new(content);
-        let body = Body {
-            size: base.length(),
-            base_size: base.length(),
-            pages: Pages::new(space),
-        };
-        Self {
-            base,
-            body: RwLock::new(body),
-        }
+        let body = Body { size: base.length(), base_size: base.length(), pages: Pages::new(space) };
+        Self { base, body: RwLock::new(body) }
     }
 
     fn body(&self) -> RwLockReadGuard<'_, Body> {
@@ -70,11 +63,7 @@ impl FileData {
     }
 
     /// Reads until the buffers are full or the file ends.
-    pub(crate) fn read(
-        &self,
-        mut offset: u64,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Result<usize, Errno> {
+    pub(crate) fn read(&self, mut offset: u64, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
         let body = self.body();
         if offset >= body.size {
             return Ok(0);
@@ -86,10 +75,7 @@ impl FileData {
             let length = buffer.len().min(left);
             let mut buffer = &mut buffer[..length];
             while !buffer.is_empty() {
-                let (index, at) = (
-                    (offset / PAGE as u64) as usize,
-                    (offset % PAGE as u64) as usize,
-                );
+                let (index, at) = ((offset / PAGE as u64) as usize, (offset % PAGE as u64) as usize);
                 let (part, rest) = buffer.split_at_mut((PAGE - at).min(buffer.len()));
                 match body.pages.get(index) {
                     Some(page) => part.copy_from_slice(&page[at..at + part.len()]),
@@ -122,16 +108,10 @@ impl FileData {
             let room = usize::try_from(MAX_SIZE - offset).unwrap_or(usize::MAX);
             let mut buffer = &buffer[..buffer.len().min(room)];
             while !buffer.is_empty() {
-                let (index, at) = (
-                    (offset / PAGE as u64) as usize,
-                    (offset % PAGE as u64) as usize,
-                );
+                let (index, at) = ((offset / PAGE as u64) as usize, (offset % PAGE as u64) as usize);
                 let (part, rest) = buffer.split_at((PAGE - at).min(buffer.len()));
                 let page_start = index as u64 * PAGE as u64;
-                match body
-                    .pages
-                    .get_or_insert(index, |page| copy_base(page, base, page_start))
-                {
+                match body.pages.get_or_insert(index, |page| copy_base(page, base, page_start)) {
                     Ok(page) => page[at..at + part.len()].copy_from_slice(part),
                     Err(errno) => {
                         outcome = Err(errno);
@@ -203,9 +183,7 @@ impl FileData {
             if whole && page_start >= base.len() as u64 {
                 body.pages.remove(index);
             } else if body.pages.get(index).is_some() || page_start < base.len() as u64 {
-                let page = body
-                    .pages
-                    .get_or_insert(index, |page| copy_base(page, base, page_start))?;
+                let page = body.pages.get_or_insert(index, |page| copy_base(page, base, page_start))?;
                 page[(at - page_start) as usize..(stop - page_start) as usize].fill(0);
             }
             at = stop;
@@ -216,10 +194,7 @@ impl FileData {
 
 /// Fills `to` with the base's bytes from `offset` on, then with zeros.
 fn copy_base(to: &mut [u8], base: &[u8], offset: u64) {
-    let from = usize::try_from(offset)
-        .ok()
-        .and_then(|at| base.get(at..))
-        .unwrap_or(&[]);
+    let from = usize::try_from(offset).ok().and_then(|at| base.get(at..)).unwrap_or(&[]);
     let length = from.len().min(to.len());
     to[..length].copy_from_slice(&from[..length]);
     to[length..].fill(0);

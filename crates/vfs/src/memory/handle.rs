@@ -24,31 +24,20 @@ struct Open {
 }
 
 /// The flags that `fcntl(F_SETFL)` can change.
-const CHANGEABLE: c_int =
-    libc::O_APPEND | libc::O_NONBLOCK | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME;
+const CHANGEABLE: c_int = libc::O_APPEND | libc::O_NONBLOCK | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME;
 /// The flags that only speak to `open`.
-const TRANSIENT: c_int =
-    libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_NOCTTY | libc::O_CLOEXEC;
+const TRANSIENT: c_int = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_NOCTTY | libc::O_CLOEXEC;
 
 impl std::fmt::Debug for MemoryHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryHandle")
-            .field("inode", &self.open.inode.number)
-            .field("flags", &self.flags())
-            .finish()
+        f.debug_struct("MemoryHandle").field("inode", &self.open.inode.number).field("flags", &self.flags()).finish()
     }
 }
 
 impl MemoryHandle {
     pub(crate) fn new(inode: Arc<Inode>, flags: c_int) -> Self {
-        let open = Open {
-            inode,
-            offset: Mutex::new(0),
-            flags: AtomicI32::new(flags & !TRANSIENT),
-        };
-        Self {
-            open: Arc::new(open),
-        }
+        let open = Open { inode, offset: Mutex::new(0), flags: AtomicI32::new(flags & !TRANSIENT) };
+        Self { open: Arc::new(open) }
     }
 
     /// The access mode and the status flags, as `fcntl(F_GETFL)`.
@@ -59,16 +48,11 @@ impl MemoryHandle {
     /// Sets the status flags that can be changed, as `fcntl(F_SETFL)`.
     pub fn set_flags(&self, flags: c_int) {
         let kept = self.flags() & !CHANGEABLE;
-        self.open
-            .flags
-            .store(kept | flags & CHANGEABLE, Ordering::Relaxed);
+        self.open.flags.store(kept | flags & CHANGEABLE, Ordering::Relaxed);
     }
 
     fn offset(&self) -> MutexGuard<'_, u64> {
-        self.open
-            .offset
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.open.offset.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn readable(&self) -> Result<&FileData, Errno> {
@@ -95,11 +79,7 @@ impl MemoryHandle {
     }
 
     fn not_path_only(&self) -> Result<(), Errno> {
-        if self.flags() & libc::O_PATH != 0 {
-            Err(Errno::BADF)
-        } else {
-            Ok(())
-        }
+        if self.flags() & libc::O_PATH != 0 { Err(Errno::BADF) } else { Ok(()) }
     }
 
     /// Reads at the offset and moves it; returns the bytes read, 0 at the end.
@@ -144,18 +124,9 @@ impl MemoryHandle {
         Ok(count)
     }
 
-    fn write_at(
-        &self,
-        data: &FileData,
-        offset: u64,
-        buffers: &[IoSlice<'_>],
-    ) -> Result<(usize, u64), Errno> {
+    fn write_at(&self, data: &FileData, offset: u64, buffers: &[IoSlice<'_>]) -> Result<(usize, u64), Errno> {
         // As with the kernel, O_APPEND beats the offset of a pwrite too.
-        let at = if self.flags() & libc::O_APPEND != 0 {
-            At::End
-        } else {
-            At::Offset(offset)
-        };
+        let at = if self.flags() & libc::O_APPEND != 0 { At::End } else { At::Offset(offset) };
         let written = data.write(at, buffers)?;
         if written.0 > 0 {
             self.open.inode.touch();
@@ -215,21 +186,13 @@ impl MemoryHandle {
             libc::SEEK_DATA | libc::SEEK_HOLE => {
                 let offset = u64::try_from(offset).ok().filter(|&offset| offset < size);
                 let offset = offset.ok_or(Errno::NXIO)?;
-                *at = if whence == libc::SEEK_DATA {
-                    offset
-                } else {
-                    size
-                };
+                *at = if whence == libc::SEEK_DATA { offset } else { size };
                 return Ok(*at);
             }
             _ => return Err(Errno::INVAL),
         };
-        let to = i64::try_from(from)
-            .ok()
-            .and_then(|from| from.checked_add(offset));
-        *at = to
-            .and_then(|to| u64::try_from(to).ok())
-            .ok_or(Errno::INVAL)?;
+        let to = i64::try_from(from).ok().and_then(|from| from.checked_add(offset));
+        *at = to.and_then(|to| u64::try_from(to).ok()).ok_or(Errno::INVAL)?;
         Ok(*at)
     }
 

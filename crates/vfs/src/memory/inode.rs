@@ -40,11 +40,7 @@ impl Inode {
     /// yet, a directory one: its own.
     pub(crate) fn new(number: u64, device: u64, owner: (u32, u32), mode: u32, kind: Kind) -> Self {
         let now = now();
-        let links = if matches!(kind, Kind::Directory) {
-            1
-        } else {
-            0
-        };
+        let links = if matches!(kind, Kind::Directory) { 1 } else { 0 };
         Self {
             number,
             kind,
@@ -99,8 +95,7 @@ impl Inode {
 
     pub(crate) fn set_times(&self, times: &[libc::timespec; 2]) -> Result<(), Errno> {
         let valid = |time: &libc::timespec| {
-            (0..1_000_000_000).contains(&time.tv_nsec)
-                || matches!(time.tv_nsec, libc::UTIME_NOW | libc::UTIME_OMIT)
+            (0..1_000_000_000).contains(&time.tv_nsec) || matches!(time.tv_nsec, libc::UTIME_NOW | libc::UTIME_OMIT)
         };
         if !times.iter().all(valid) {
             return Err(Errno::INVAL);
@@ -174,8 +169,5 @@ impl Inner {
 /// The kernel stamps its files with the same, cheap clock.
 fn now() -> libc::timespec {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    libc::timespec {
-        tv_sec: now.tv_sec,
-        tv_nsec: now.tv_nsec,
-    }
+    libc::timespec { tv_sec: now.tv_sec, tv_nsec: now.tv_nsec }
 }

@@ -79,17 +79,8 @@ impl MemoryFs {
         static NEXT_DEVICE: AtomicU64 = AtomicU64::new(0x8_0000);
         let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
         let device = libc::makedev(0, device as u32);
-        let owner = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
-        let root = Arc::new(Inode::new(
-            1,
-            device,
-            owner,
-            libc::S_IFDIR | 0o755,
-            Kind::Directory,
-        ));
+        let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let root = Arc::new(Inode::new(1, device, owner, libc::S_IFDIR | 0o755, Kind::Directory));
         Arc::new(Self {
             inner: Arc::new(Inner {
                 tree: Tree::new(&root),
@@ -147,9 +138,7 @@ impl MemoryFs {
     fn make_directories(&self, path: &[u8], mode: u32) -> Result<u64, Errno> {
         let mut at = self.inner.root.number;
         for name in path.split(|&b| b == b'/').filter(|name| !name.is_empty()) {
-            let new = self
-                .inner
-                .new_inode(libc::S_IFDIR | mode & 0o7777, Kind::Directory);
+            let new = self.inner.new_inode(libc::S_IFDIR | mode & 0o7777, Kind::Directory);
             match self.inner.tree.insert(at, name, new) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
@@ -178,9 +167,5 @@ impl FileSystem for MemoryFs {
 fn normal(path: &[u8]) -> Result<&[u8], Errno> {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     let path = crate::path::trim_end(path);
-    if crate::path::is_normal(path) {
-        Ok(path)
-    } else {
-        Err(Errno::INVAL)
-    }
+    if crate::path::is_normal(path) { Ok(path) } else { Err(Errno::INVAL) }
 }

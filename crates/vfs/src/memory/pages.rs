@@ -23,10 +23,7 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self {
-            limit: limit.unwrap_or(u64::MAX),
-            used: AtomicU64::new(0),
-        }
+        Self { limit: limit.unwrap_or(u64::MAX), used: AtomicU64::new(0) }
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -44,8 +41,7 @@ impl Space {
     fn take_page(&self) -> Result<(), Errno> {
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(PAGE as u64)
-                    .filter(|&used| used <= self.limit)
+                used.checked_add(PAGE as u64).filter(|&used| used <= self.limit)
             })
             .map(drop)
             .map_err(|_| Errno::NOSPC)
@@ -65,11 +61,7 @@ pub(crate) struct Pages {
 
 impl Pages {
     pub(crate) fn new(space: Arc<Space>) -> Self {
-        Self {
-            leaves: Vec::new(),
-            count: 0,
-            space,
-        }
+        Self { leaves: Vec::new(), count: 0, space }
     }
 
     /// How many pages exist.
@@ -92,16 +84,11 @@ impl Pages {
     }
 
     /// The page, which `fill` prepares (it is zero) if it is new.
-    pub(crate) fn get_or_insert(
-        &mut self,
-        index: usize,
-        fill: impl FnOnce(&mut [u8]),
-    ) -> Result<&mut [u8], Errno> {
+    pub(crate) fn get_or_insert(&mut self, index: usize, fill: impl FnOnce(&mut [u8])) -> Result<&mut [u8], Errno> {
         if index / LEAF >= self.leaves.len() {
             self.leaves.resize_with(index / LEAF + 1, || None);
         }
-        let leaf =
-            self.leaves[index / LEAF].get_or_insert_with(|| (0..LEAF).map(|_| None).collect());
+        let leaf = self.leaves[index / LEAF].get_or_insert_with(|| (0..LEAF).map(|_| None).collect());
         let slot = &mut leaf[index % LEAF];
         if slot.is_none() {
             self.space.take_page()?;

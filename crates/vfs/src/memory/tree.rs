@@ -45,24 +45,14 @@ fn folder_mut(folders: &mut Folders, number: u64) -> Result<&mut Folder, Errno> 
 }
 
 fn check_name(name: &[u8]) -> Result<(), Errno> {
-    if name.len() > NAME_MAX {
-        Err(Errno::NAMETOOLONG)
-    } else {
-        Ok(())
-    }
+    if name.len() > NAME_MAX { Err(Errno::NAMETOOLONG) } else { Ok(()) }
 }
 
 impl Tree {
     pub(crate) fn new(root: &Arc<Inode>) -> Self {
         root.add_links(1);
-        let folder = Folder {
-            parent: root.number,
-            entries: HashMap::new(),
-            inode: root.clone(),
-        };
-        Self {
-            folders: RwLock::new(HashMap::from([(root.number, folder)])),
-        }
+        let folder = Folder { parent: root.number, entries: HashMap::new(), inode: root.clone() };
+        Self { folders: RwLock::new(HashMap::from([(root.number, folder)])) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Folders> {
@@ -79,11 +69,7 @@ impl Tree {
     }
 
     /// Follows directories only. `Err(None)`: a link is on the way.
-    pub(crate) fn descend(
-        &self,
-        start: &Arc<Inode>,
-        path: &[u8],
-    ) -> Result<Arc<Inode>, Option<Errno>> {
+    pub(crate) fn descend(&self, start: &Arc<Inode>, path: &[u8]) -> Result<Arc<Inode>, Option<Errno>> {
         let folders = self.read();
         let mut at = start;
         for name in path.split(|&b| b == b'/') {
@@ -104,12 +90,7 @@ impl Tree {
     }
 
     /// Adds an entry. `EEXIST` if the name is taken.
-    pub(crate) fn insert(
-        &self,
-        directory: u64,
-        name: &[u8],
-        inode: Arc<Inode>,
-    ) -> Result<(), Errno> {
+    pub(crate) fn insert(&self, directory: u64, name: &[u8], inode: Arc<Inode>) -> Result<(), Errno> {
         self.insert_linked(directory, name, inode, false)
     }
 
@@ -118,13 +99,7 @@ impl Tree {
         self.insert_linked(directory, name, inode, true)
     }
 
-    fn insert_linked(
-        &self,
-        directory: u64,
-        name: &[u8],
-        inode: Arc<Inode>,
-        linked: bool,
-    ) -> Result<(), Errno> {
+    fn insert_linked(&self, directory: u64, name: &[u8], inode: Arc<Inode>, linked: bool) -> Result<(), Errno> {
         let mut folders = self.write();
         let parent = folder_mut(&mut folders, directory)?;
         check_name(name)?;
@@ -141,23 +116,14 @@ impl Tree {
         parent.entries.insert(name.into(), inode.clone());
         parent.touch(i32::from(inode.is_directory()));
         if inode.is_directory() {
-            let folder = Folder {
-                parent: directory,
-                entries: HashMap::new(),
-                inode: inode.clone(),
-            };
+            let folder = Folder { parent: directory, entries: HashMap::new(), inode: inode.clone() };
             folders.insert(inode.number, folder);
         }
         Ok(())
     }
 
     /// Removes a name that is no directory's.
-    pub(crate) fn unlink(
-        &self,
-        directory: u64,
-        name: &[u8],
-        must_be_directory: bool,
-    ) -> Result<(), Errno> {
+    pub(crate) fn unlink(&self, directory: u64, name: &[u8], must_be_directory: bool) -> Result<(), Errno> {
         let mut folders = self.write();
         let parent = folder_mut(&mut folders, directory)?;
         let inode = parent.get(name)?;
@@ -198,12 +164,7 @@ impl Tree {
 
     /// Moves a name, perhaps over another, with the rules and the errors of Linux. `slash` says that one of the paths
     /// ended in a slash.
-    pub(crate) fn rename(
-        &self,
-        from: (u64, &[u8]),
-        to: (u64, &[u8]),
-        slash: bool,
-    ) -> Result<(), Errno> {
+    pub(crate) fn rename(&self, from: (u64, &[u8]), to: (u64, &[u8]), slash: bool) -> Result<(), Errno> {
         let mut folders = self.write();
         let moved = folder(&folders, from.0)?.get(from.1)?.clone();
         let target = folder(&folders, to.0)?;
@@ -256,11 +217,7 @@ impl Tree {
     pub(crate) fn list(&self, directory: u64) -> Result<Vec<DirEntry>, Errno> {
         let folders = self.read();
         let folder = folder(&folders, directory)?;
-        let dot = |name: &[u8], inode| DirEntry {
-            name: name.to_vec(),
-            inode,
-            file_type: libc::DT_DIR,
-        };
+        let dot = |name: &[u8], inode| DirEntry { name: name.to_vec(), inode, file_type: libc::DT_DIR };
         let mut entries = vec![dot(b".", directory), dot(b"..", folder.parent)];
         entries.extend(folder.entries.iter().map(|(name, inode)| DirEntry {
             name: name.to_vec(),

@@ -66,9 +66,7 @@ impl HostEntry {
     /// A path through the held directory: short enough for `sun_path`, and safe from renames on the way to the entry.
     /// Valid while this lives.
     pub fn short_path(&self) -> PathBuf {
-        Path::new("/proc/self/fd")
-            .join(self.directory.as_raw_fd().to_string())
-            .join(&self.name)
+        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(&self.name)
     }
 }
 
@@ -86,11 +84,7 @@ impl Namespace {
         let root = Arc::new(Synthetic::new(b""));
         let mut synthetic = Mount::new(b"", root, Access::ReadWrite);
         synthetic.synthetic = true;
-        Self {
-            identity,
-            table: RwLock::default(),
-            synthetic: Arc::new(synthetic),
-        }
+        Self { identity, table: RwLock::default(), synthetic: Arc::new(synthetic) }
     }
 
     /// Who the programs inside believe to be.
@@ -100,10 +94,7 @@ impl Namespace {
 
     /// The root directory, as a current directory to start with.
     pub fn root(&self) -> Cwd {
-        Cwd {
-            node: self.root_node(&self.table()),
-            path: Vec::new(),
-        }
+        Cwd { node: self.root_node(&self.table()), path: Vec::new() }
     }
 
     /// Shows a file system at the absolute path `at`. It hides whatever another mount has there; the directories on the
@@ -151,13 +142,7 @@ impl Namespace {
     /// `EINVAL` if there is none.
     pub fn unmount(&self, at: &[u8]) -> Result<(), Errno> {
         let path = mount_point(at)?;
-        self.change(|table| {
-            if table.remove(path) {
-                Ok(())
-            } else {
-                Err(Errno::INVAL)
-            }
-        })
+        self.change(|table| if table.remove(path) { Ok(()) } else { Err(Errno::INVAL) })
     }
 
     fn change(&self, change: impl FnOnce(&mut Table) -> Result<(), Errno>) -> Result<(), Errno> {
@@ -170,10 +155,7 @@ impl Namespace {
 
     /// The mounts of this moment. Not held locked, because an operation may block, on a pipe for one.
     fn table(&self) -> Arc<Table> {
-        self.table
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -186,9 +168,5 @@ fn mount_point(path: &[u8]) -> Result<&[u8], Errno> {
     if inner.is_empty() {
         return Ok(b"");
     }
-    if path::is_normal(inner) {
-        Ok(path::trim_end(path))
-    } else {
-        Err(Errno::INVAL)
-    }
+    if path::is_normal(inner) { Ok(path::trim_end(path)) } else { Err(Errno::INVAL) }
 }

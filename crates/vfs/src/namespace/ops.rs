@@ -52,11 +52,7 @@ impl Namespace {
     /// What Linux says to `O_CREAT` with a trailing slash: it never works.
     fn create_directory_error(&self, cwd: &Cwd, path: &[u8], flags: c_int) -> Errno {
         let (directory, last) = path::split_last(path);
-        let parent = if directory.is_empty() {
-            b"."
-        } else {
-            directory
-        };
+        let parent = if directory.is_empty() { b"." } else { directory };
         match (self.stat(cwd, parent), path::trim_end(last)) {
             (Err(errno), _) => errno,
             (_, b"" | b"." | b"..") if flags & libc::O_EXCL != 0 => Errno::EXIST,
@@ -75,9 +71,7 @@ impl Namespace {
     }
 
     fn status(&self, cwd: &Cwd, path: &[u8], follow: bool) -> Result<libc::stat, Errno> {
-        let mut stat = self.object(cwd, path, follow_if(follow), |at| {
-            at.dir.stat(at.path, at.how)
-        })?;
+        let mut stat = self.object(cwd, path, follow_if(follow), |at| at.dir.stat(at.path, at.how))?;
         self.identity.map_stat(&mut stat);
         Ok(stat)
     }
@@ -105,14 +99,7 @@ impl Namespace {
     }
 
     /// `chown`, or `lchown` without `follow`. Accepted for the virtual user's own files, and only to itself.
-    pub fn chown(
-        &self,
-        cwd: &Cwd,
-        path: &[u8],
-        uid: Option<u32>,
-        gid: Option<u32>,
-        follow: bool,
-    ) -> Result<(), Errno> {
+    pub fn chown(&self, cwd: &Cwd, path: &[u8], uid: Option<u32>, gid: Option<u32>, follow: bool) -> Result<(), Errno> {
         self.object(cwd, path, follow_if(follow), |at| {
             let stat = at.dir.stat(at.path, at.how)?;
             at.writable()?;
@@ -134,13 +121,7 @@ impl Namespace {
     }
 
     /// `utimensat`: access and modification time, perhaps `UTIME_NOW` or `UTIME_OMIT`.
-    pub fn set_times(
-        &self,
-        cwd: &Cwd,
-        path: &[u8],
-        times: &[libc::timespec; 2],
-        follow: bool,
-    ) -> Result<(), Errno> {
+    pub fn set_times(&self, cwd: &Cwd, path: &[u8], times: &[libc::timespec; 2], follow: bool) -> Result<(), Errno> {
         self.object(cwd, path, follow_if(follow), |at| {
             at.writable_object()?;
             at.dir.set_times(at.path, at.how, times)
@@ -160,9 +141,7 @@ impl Namespace {
 
     /// The text of a symbolic link, not cut.
     pub fn readlink(&self, cwd: &Cwd, path: &[u8]) -> Result<Vec<u8>, Errno> {
-        self.object(cwd, path, Final::NoFollow, |at| {
-            at.dir.readlink(at.path, at.how)
-        })
+        self.object(cwd, path, Final::NoFollow, |at| at.dir.readlink(at.path, at.how))
     }
 
     /// All entries of a directory, in no order, `.` and `..` among them, and what is mounted in it.
@@ -191,11 +170,7 @@ impl Namespace {
             let entry = if rest.is_empty() {
                 let stat = mount_stat(mount);
                 let Ok(stat) = finish(stat) else { continue };
-                DirEntry {
-                    name: name.to_vec(),
-                    inode: stat.st_ino,
-                    file_type: (stat.st_mode >> 12) as u8,
-                }
+                DirEntry { name: name.to_vec(), inode: stat.st_ino, file_type: (stat.st_mode >> 12) as u8 }
             } else if known.is_some_and(|at| entries[at].file_type == libc::DT_DIR) {
                 continue;
             } else {
@@ -294,8 +269,7 @@ impl Namespace {
                         let slash = new.path.ends_with(b"/");
                         return Err(Stop::Errno(if slash { Errno::NOENT } else { Errno::PERM }));
                     }
-                    old.dir
-                        .link(old.path, old.how.scope, new.dir, new.path, new.how.scope)
+                    old.dir.link(old.path, old.how.scope, new.dir, new.path, new.how.scope)
                 },
             );
             // If it was the old path that had to be walked, the next round does it.
@@ -308,30 +282,21 @@ impl Namespace {
 
     /// Makes a node that stands for an object of the caller: a bound socket, a program. Only file systems in memory can;
     /// others say `EPERM`. `mode` is final.
-    pub fn bind_special(
-        &self,
-        cwd: &Cwd,
-        path: &[u8],
-        special: Special,
-        mode: u32,
-    ) -> Result<(), Errno> {
+    pub fn bind_special(&self, cwd: &Cwd, path: &[u8], special: Special, mode: u32) -> Result<(), Errno> {
         self.entry(
             cwd,
             path,
             |_| Errno::EXIST,
             |at| {
                 at.new_entry()?;
-                at.dir
-                    .bind_special(at.path, at.how.scope, special.clone(), mode)
+                at.dir.bind_special(at.path, at.how.scope, special.clone(), mode)
             },
         )
     }
 
     /// The special node at `path`; None if something else is there.
     pub fn special(&self, cwd: &Cwd, path: &[u8]) -> Result<Option<Special>, Errno> {
-        self.object(cwd, path, Final::Follow, |at| {
-            at.dir.special(at.path, at.how)
-        })
+        self.object(cwd, path, Final::Follow, |at| at.dir.special(at.path, at.how))
     }
 
     /// `realpath`: the absolute path without links, which must exist.
@@ -351,10 +316,7 @@ impl Namespace {
             return Err(Errno::NOTDIR);
         }
         finish(at.dir.access(at.path, at.how, libc::X_OK, &self.identity))?;
-        *cwd = Cwd {
-            node: spot.node.clone(),
-            path: spot.path,
-        };
+        *cwd = Cwd { node: spot.node.clone(), path: spot.path };
         Ok(())
     }
 
@@ -392,18 +354,11 @@ impl Namespace {
 }
 
 fn follow_if(follow: bool) -> Final {
-    if follow {
-        Final::Follow
-    } else {
-        Final::NoFollow
-    }
+    if follow { Final::Follow } else { Final::NoFollow }
 }
 
 fn mount_stat(mount: &super::Mount) -> Attempt<libc::stat> {
-    let how = How {
-        scope: Scope::Entry,
-        follow: false,
-    };
+    let how = How { scope: Scope::Entry, follow: false };
     mount.root.stat(mount.entry.as_deref().unwrap_or(b"."), how)
 }
 

@@ -35,11 +35,7 @@ impl Guess<'_> {
             (None, b"") => &b"."[..],
             (None, path) => path,
         };
-        let scope = if path == b"." {
-            Scope::Entry
-        } else {
-            self.scope
-        };
+        let scope = if path == b"." { Scope::Entry } else { self.scope };
         At {
             mount: &self.mount,
             dir: self.dir.map_or(&*self.mount.root, |dir| &**dir),
@@ -62,28 +58,17 @@ impl Namespace {
         if mount.entry.is_some() {
             let scope = Scope::Entry;
             let dir = None;
-            return rest.is_empty().then_some(Guess {
-                mount,
-                dir,
-                path: rest,
-                scope,
-            });
+            return rest.is_empty().then_some(Guess { mount, dir, path: rest, scope });
         }
         let mut scope = Scope::Beneath;
         if mount.is_nested() {
-            let doubtful =
-                rest.len() > inner.len() + 1 || !(inner.is_empty() || path::is_normal(inner));
+            let doubtful = rest.len() > inner.len() + 1 || !(inner.is_empty() || path::is_normal(inner));
             if doubtful || table.is_ancestor(path::trim_end(path)) {
                 return None;
             }
             scope = Scope::BeneathNoLinks;
         }
-        Some(Guess {
-            mount,
-            dir: None,
-            path: inner,
-            scope,
-        })
+        Some(Guess { mount, dir: None, path: inner, scope })
     }
 
     fn guess_relative<'a>(&self, cwd: &'a Cwd, path: &'a [u8]) -> Option<Guess<'a>> {
@@ -94,20 +79,13 @@ impl Namespace {
         let mut scope = Scope::Beneath;
         if mount.is_nested() {
             let table = self.table();
-            let related = |below: &[u8]| {
-                path::is_within(path, below) || path::is_within(below, path::trim_end(path))
-            };
+            let related = |below: &[u8]| path::is_within(path, below) || path::is_within(below, path::trim_end(path));
             if !path::is_normal(path) || table.below(&cwd.path).any(|(below, _)| related(below)) {
                 return None;
             }
             scope = Scope::BeneathNoLinks;
         }
-        Some(Guess {
-            mount: mount.clone(),
-            dir: Some(&cwd.node.dir),
-            path,
-            scope,
-        })
+        Some(Guess { mount: mount.clone(), dir: Some(&cwd.node.dir), path, scope })
     }
 
     /// Carries out an operation on what a path stands for.
@@ -124,9 +102,7 @@ impl Namespace {
         let mut restarted = None;
         for _ in 0..TRIES {
             // With its slash, a link's text is only good for a walk, which knows what to say if there is no directory.
-            let slash = restarted
-                .as_ref()
-                .is_some_and(|path: &Vec<u8>| path.ends_with(b"/"));
+            let slash = restarted.as_ref().is_some_and(|path: &Vec<u8>| path.ends_with(b"/"));
             let path = restarted.as_deref().unwrap_or(path);
             if !slash && let Some(guess) = self.guess(cwd, path) {
                 match op(&guess.at(follow)) {

@@ -19,17 +19,9 @@ pub(crate) struct Synthetic {
 impl Synthetic {
     pub(crate) fn new(path: &[u8]) -> Self {
         let device = libc::makedev(0, 0x7_ffff);
-        let inode = Inode::new(
-            inode_number(path),
-            device,
-            (0, 0),
-            libc::S_IFDIR | 0o555,
-            Kind::Directory,
-        );
+        let inode = Inode::new(inode_number(path), device, (0, 0), libc::S_IFDIR | 0o555, Kind::Directory);
         inode.add_links(1);
-        Self {
-            inode: Arc::new(inode),
-        }
+        Self { inode: Arc::new(inode) }
     }
 
     /// All that can be reached from here without the namespace is the directory itself.
@@ -66,8 +58,7 @@ impl Directory for Synthetic {
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
             return Err(Errno::ACCESS.into());
         }
-        if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & (libc::O_CREAT | libc::O_TRUNC) != 0
-        {
+        if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & (libc::O_CREAT | libc::O_TRUNC) != 0 {
             return Err(Errno::ISDIR.into());
         }
         Ok(File::Memory(MemoryHandle::new(self.inode.clone(), flags)))
@@ -116,11 +107,7 @@ impl Directory for Synthetic {
     fn read_dir(&self, path: &[u8], _: How) -> Attempt<Vec<DirEntry>> {
         self.itself(path)?;
         let inode = self.inode.number;
-        let entry = |name: &[u8]| DirEntry {
-            name: name.to_vec(),
-            inode,
-            file_type: libc::DT_DIR,
-        };
+        let entry = |name: &[u8]| DirEntry { name: name.to_vec(), inode, file_type: libc::DT_DIR };
         Ok(vec![entry(b"."), entry(b"..")])
     }
 

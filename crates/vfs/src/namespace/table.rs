@@ -60,9 +60,7 @@ impl Table {
                 new.nested.store(true, Ordering::Release);
             }
         }
-        let at = self
-            .mounts
-            .partition_point(|mount| mount.path.len() > new.path.len());
+        let at = self.mounts.partition_point(|mount| mount.path.len() > new.path.len());
         self.mounts.insert(at, new);
     }
 
@@ -80,9 +78,7 @@ impl Table {
 
     /// The mount that an absolute path falls into, by its text.
     pub(crate) fn find(&self, path: &[u8]) -> Option<&Arc<Mount>> {
-        self.mounts
-            .iter()
-            .find(|mount| path::is_within(path, &mount.path))
+        self.mounts.iter().find(|mount| path::is_within(path, &mount.path))
     }
 
     /// A mount lies below the path, or the path is the root.
@@ -91,10 +87,7 @@ impl Table {
     }
 
     /// The mounts below the path, with what follows the slash.
-    pub(crate) fn below<'a>(
-        &'a self,
-        path: &'a [u8],
-    ) -> impl Iterator<Item = (&'a [u8], &'a Arc<Mount>)> {
+    pub(crate) fn below<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a Arc<Mount>)> {
         self.mounts.iter().filter_map(move |mount| {
             let rest = mount.path.strip_prefix(path)?.strip_prefix(b"/")?;
             Some((rest, mount))
@@ -113,11 +106,7 @@ mod tests {
         let mut table = Table::default();
         let root = MemoryFs::new(None).root();
         for path in ["/a", "/a/b/c", "/a/bc"] {
-            table.insert(Arc::new(Mount::new(
-                path.as_bytes(),
-                root.clone(),
-                Access::ReadOnly,
-            )));
+            table.insert(Arc::new(Mount::new(path.as_bytes(), root.clone(), Access::ReadOnly)));
         }
         let find = |path: &str| table.find(path.as_bytes()).map(|mount| mount.path.clone());
         assert_eq!(find("/a/b/x"), Some(b"/a".to_vec()));

@@ -84,13 +84,7 @@ struct Walker<'n> {
 
 impl Namespace {
     /// Resolves a path to what it stands for. `links` counts the links, over restarts too.
-    pub(super) fn walk(
-        &self,
-        cwd: &Cwd,
-        path: &[u8],
-        last: Final,
-        links: &mut u32,
-    ) -> Result<Walked, Errno> {
+    pub(super) fn walk(&self, cwd: &Cwd, path: &[u8], last: Final, links: &mut u32) -> Result<Walked, Errno> {
         let mut walker = Walker::new(self, cwd, path)?;
         walker.links = *links;
         let walked = walker.object(path, last, true);
@@ -114,21 +108,13 @@ impl Namespace {
             b".." => return Ok((walker.here(), Last::DotDot)),
             _ => {}
         }
-        let slash = if name.len() < last.len() {
-            &b"/"[..]
-        } else {
-            b""
-        };
+        let slash = if name.len() < last.len() { &b"/"[..] } else { b"" };
         let path = path::join(&walker.path, name);
         if let Some(mount) = walker.table.at(&path) {
             let Some(entry) = &mount.entry else {
                 return Ok((walker.here(), Last::Mount));
             };
-            let spot = Spot {
-                node: Node::root_of(mount),
-                name: [entry, slash].concat(),
-                path,
-            };
+            let spot = Spot { node: Node::root_of(mount), name: [entry, slash].concat(), path };
             return Ok((spot, Last::Name));
         }
         if walker.table.is_ancestor(&path) {
@@ -140,10 +126,7 @@ impl Namespace {
     }
 
     fn synthetic_node(&self, path: &[u8]) -> Node {
-        Node {
-            mount: self.synthetic.clone(),
-            dir: Arc::new(Synthetic::new(path)),
-        }
+        Node { mount: self.synthetic.clone(), dir: Arc::new(Synthetic::new(path)) }
     }
 
     pub(super) fn root_node(&self, table: &Table) -> Node {
@@ -156,10 +139,7 @@ impl Namespace {
 
 impl Node {
     fn root_of(mount: &Arc<Mount>) -> Self {
-        Self {
-            mount: mount.clone(),
-            dir: mount.root.clone(),
-        }
+        Self { mount: mount.clone(), dir: mount.root.clone() }
     }
 }
 
@@ -169,10 +149,7 @@ impl Spot {
             mount: &self.node.mount,
             dir: &*self.node.dir,
             path: &self.name,
-            how: How {
-                scope: Scope::Entry,
-                follow,
-            },
+            how: How { scope: Scope::Entry, follow },
         }
     }
 }
@@ -182,13 +159,7 @@ impl<'n> Walker<'n> {
     fn new(namespace: &'n Namespace, cwd: &Cwd, path: &[u8]) -> Result<Self, Errno> {
         let table = namespace.table();
         let node = namespace.root_node(&table);
-        let mut walker = Self {
-            namespace,
-            table,
-            nodes: vec![node],
-            path: Vec::new(),
-            links: 0,
-        };
+        let mut walker = Self { namespace, table, nodes: vec![node], path: Vec::new(), links: 0 };
         if path.starts_with(b"/") {
             return Ok(walker);
         }
@@ -207,19 +178,11 @@ impl<'n> Walker<'n> {
     }
 
     fn here(&self) -> Spot {
-        Spot {
-            node: self.top().clone(),
-            name: b".".to_vec(),
-            path: self.path.clone(),
-        }
+        Spot { node: self.top().clone(), name: b".".to_vec(), path: self.path.clone() }
     }
 
     fn named(&self, name: &[u8]) -> Spot {
-        Spot {
-            node: self.top().clone(),
-            name: name.to_vec(),
-            path: path::join(&self.path, name),
-        }
+        Spot { node: self.top().clone(), name: name.to_vec(), path: path::join(&self.path, name) }
     }
 
     fn look(&self, name: &[u8]) -> Result<Child, Errno> {

@@ -18,20 +18,12 @@ pub(crate) struct Kernel {
     _directory: tempfile::TempDir,
 }
 
-const DIR: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// A directory, its canonical path, with the directories that the tests work in.
 pub(crate) fn prepare() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
-    let root = directory
-        .path()
-        .canonicalize()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let root = directory.path().canonicalize().unwrap().to_str().unwrap().to_owned();
     fs::create_dir_all(format!("{root}{DEEP}")).unwrap();
     fs::set_permissions(format!("{root}{DEEP}"), fs::Permissions::from_mode(0o755)).unwrap();
     (directory, root)
@@ -41,13 +33,7 @@ impl Kernel {
     pub(crate) fn new() -> Self {
         let (directory, root) = prepare();
         let cwd = rustix::fs::open(format!("{root}{DEEP}"), DIR, Mode::empty()).unwrap();
-        Self {
-            root,
-            cwd_path: real_path(&cwd),
-            cwd,
-            files: [const { None }; SLOTS],
-            _directory: directory,
-        }
+        Self { root, cwd_path: real_path(&cwd), cwd, files: [const { None }; SLOTS], _directory: directory }
     }
 
     /// The current directory was renamed or removed; then a [`vfs::Cwd`] keeps its old path.
@@ -76,8 +62,7 @@ impl System for Kernel {
             Op::Open(slot, path, flags, mode) => {
                 let flags = OFlags::from_bits_retain(*flags as u32) | OFlags::CLOEXEC;
                 let mode = Mode::from_raw_mode(*mode);
-                self.files[*slot] =
-                    Some(rustix::fs::openat(&self.cwd, self.path(path), flags, mode)?);
+                self.files[*slot] = Some(rustix::fs::openat(&self.cwd, self.path(path), flags, mode)?);
                 Ok(Value::Unit)
             }
             Op::Close(slot) => {
@@ -90,9 +75,7 @@ impl System for Kernel {
                 buffer.truncate(n);
                 Ok(Value::Bytes(buffer))
             }
-            Op::Write(slot, length) => {
-                rustix::io::write(self.file(*slot)?, &pattern(*length, 3)).map(count)
-            }
+            Op::Write(slot, length) => rustix::io::write(self.file(*slot)?, &pattern(*length, 3)).map(count),
             Op::Pread(slot, length, offset) => {
                 let mut buffer = vec![0; *length];
                 let n = rustix::io::pread(self.file(*slot)?, &mut buffer[..], *offset as u64)?;
@@ -100,8 +83,7 @@ impl System for Kernel {
                 Ok(Value::Bytes(buffer))
             }
             Op::Pwrite(slot, length, offset) => {
-                rustix::io::pwrite(self.file(*slot)?, &pattern(*length, 5), *offset as u64)
-                    .map(count)
+                rustix::io::pwrite(self.file(*slot)?, &pattern(*length, 5), *offset as u64).map(count)
             }
             Op::Seek(slot, offset, whence) => {
                 let file = self.file(*slot)?;
@@ -116,9 +98,7 @@ impl System for Kernel {
                 };
                 rustix::fs::seek(file, to).map(Value::Number)
             }
-            Op::SetLength(slot, length) => {
-                rustix::fs::ftruncate(self.file(*slot)?, *length as u64).map(unit)
-            }
+            Op::SetLength(slot, length) => rustix::fs::ftruncate(self.file(*slot)?, *length as u64).map(unit),
             Op::Fstat(slot) => {
                 let stat = rustix::fs::fstat(self.file(*slot)?)?;
                 stat_value(stat.st_mode, stat.st_nlink, stat.st_size)
@@ -131,15 +111,9 @@ impl System for Kernel {
                 let file = rustix::fs::openat(&self.cwd, self.path(path), flags, Mode::empty())?;
                 rustix::fs::ftruncate(&file, *length as u64).map(unit)
             }
-            Op::Mkdir(path) => {
-                rustix::fs::mkdirat(&self.cwd, self.path(path), Mode::RWXU).map(unit)
-            }
-            Op::Rmdir(path) => {
-                rustix::fs::unlinkat(&self.cwd, self.path(path), AtFlags::REMOVEDIR).map(unit)
-            }
-            Op::Unlink(path) => {
-                rustix::fs::unlinkat(&self.cwd, self.path(path), AtFlags::empty()).map(unit)
-            }
+            Op::Mkdir(path) => rustix::fs::mkdirat(&self.cwd, self.path(path), Mode::RWXU).map(unit),
+            Op::Rmdir(path) => rustix::fs::unlinkat(&self.cwd, self.path(path), AtFlags::REMOVEDIR).map(unit),
+            Op::Unlink(path) => rustix::fs::unlinkat(&self.cwd, self.path(path), AtFlags::empty()).map(unit),
             Op::Rename(from, to) => {
                 rustix::fs::renameat(&self.cwd, self.path(from), &self.cwd, self.path(to)).map(unit)
             }
@@ -147,12 +121,9 @@ impl System for Kernel {
                 let (from, to) = (self.path(from), self.path(to));
                 rustix::fs::linkat(&self.cwd, from, &self.cwd, to, AtFlags::empty()).map(unit)
             }
-            Op::Symlink(target, path) => {
-                rustix::fs::symlinkat(self.path(target), &self.cwd, self.path(path)).map(unit)
-            }
+            Op::Symlink(target, path) => rustix::fs::symlinkat(self.path(target), &self.cwd, self.path(path)).map(unit),
             Op::Readlink(path) => {
-                let text =
-                    rustix::fs::readlinkat(&self.cwd, self.path(path), Vec::new())?.into_bytes();
+                let text = rustix::fs::readlinkat(&self.cwd, self.path(path), Vec::new())?.into_bytes();
                 Ok(Value::Bytes(without(&text, &self.root)))
             }
             Op::Stat(path) => {
@@ -184,8 +155,7 @@ impl System for Kernel {
                 Ok(Value::Unit)
             }
             Op::Realpath(path) => {
-                let fd =
-                    rustix::fs::openat(&self.cwd, self.path(path), OFlags::PATH, Mode::empty())?;
+                let fd = rustix::fs::openat(&self.cwd, self.path(path), OFlags::PATH, Mode::empty())?;
                 Ok(Value::Bytes(without(&real_path(&fd), &self.root)))
             }
             Op::Access(path, mode) => {
@@ -197,18 +167,10 @@ impl System for Kernel {
                 rustix::fs::chmodat(&self.cwd, self.path(path), mode, AtFlags::empty()).map(unit)
             }
             Op::Touch(path, seconds) => {
-                let time = Timespec {
-                    tv_sec: *seconds,
-                    tv_nsec: 5,
-                };
-                let times = Timestamps {
-                    last_access: time,
-                    last_modification: time,
-                };
+                let time = Timespec { tv_sec: *seconds, tv_nsec: 5 };
+                let times = Timestamps { last_access: time, last_modification: time };
                 rustix::fs::utimensat(&self.cwd, self.path(path), &times, AtFlags::empty())?;
-                Ok(Value::Number(
-                    self.stat(path, AtFlags::empty())?.st_mtime as u64,
-                ))
+                Ok(Value::Number(self.stat(path, AtFlags::empty())?.st_mtime as u64))
             }
         }
     }

@@ -19,24 +19,14 @@ fn same_as_kernel(variant: Variant, ops: &[Op]) -> Result<(), TestCaseError> {
         if kernel.cwd_moved() {
             break;
         }
-        prop_assert_eq!(
-            expected,
-            got,
-            "kernel on the left, {:?}, step {}: {:?}",
-            variant,
-            number,
-            op
-        );
+        prop_assert_eq!(expected, got, "kernel on the left, {:?}, step {}: {:?}", variant, number, op);
     }
     Ok(())
 }
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES")
-            .ok()
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(200),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(200),
         failure_persistence: None,
         max_shrink_iters: 4000,
         ..ProptestConfig::default()

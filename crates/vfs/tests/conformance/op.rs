@@ -12,11 +12,7 @@ pub(crate) struct Path {
 
 impl Path {
     pub(crate) fn below(&self, root: &str) -> Vec<u8> {
-        if self.absolute {
-            format!("{root}{DEEP}/{}", self.text).into_bytes()
-        } else {
-            self.text.clone().into_bytes()
-        }
+        if self.absolute { format!("{root}{DEEP}/{}", self.text).into_bytes() } else { self.text.clone().into_bytes() }
     }
 }
 
@@ -61,11 +57,7 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
     Flag(bool),
     Names(Vec<(Vec<u8>, u8)>),
-    Stat {
-        mode: u32,
-        links: Option<libc::nlink_t>,
-        size: Option<i64>,
-    },
+    Stat { mode: u32, links: Option<libc::nlink_t>, size: Option<i64> },
 }
 
 pub(crate) type Outcome = Result<Value, Errno>;
@@ -129,29 +121,19 @@ fn target() -> impl Strategy<Value = Path> {
         6 => prop::sample::select(vec!["a", "b", "c", "d", "a/b", "a/c", "b/"]),
         1 => prop::sample::select(vec!["../a", "..", ".", "a/.."]),
     ];
-    (text, prop::bool::weighted(0.3)).prop_map(|(text, absolute)| Path {
-        absolute,
-        text: text.to_owned(),
-    })
+    (text, prop::bool::weighted(0.3)).prop_map(|(text, absolute)| Path { absolute, text: text.to_owned() })
 }
 
 fn flags() -> impl Strategy<Value = i32> {
-    let access = prop::sample::select(vec![
-        libc::O_RDONLY,
-        libc::O_WRONLY,
-        libc::O_RDWR,
-        libc::O_RDWR,
-    ]);
+    let access = prop::sample::select(vec![libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR, libc::O_RDWR]);
     let create = prop_oneof![
         3 => Just(libc::O_CREAT),
         1 => Just(libc::O_CREAT | libc::O_EXCL),
         2 => Just(0),
         1 => Just(libc::O_DIRECTORY),
     ];
-    let more =
-        prop::sample::subsequence(vec![libc::O_TRUNC, libc::O_APPEND, libc::O_NOFOLLOW], 0..3);
-    (access, create, more)
-        .prop_map(|(access, create, more)| access | create | more.into_iter().sum::<i32>())
+    let more = prop::sample::subsequence(vec![libc::O_TRUNC, libc::O_APPEND, libc::O_NOFOLLOW], 0..3);
+    (access, create, more).prop_map(|(access, create, more)| access | create | more.into_iter().sum::<i32>())
 }
 
 fn mode() -> impl Strategy<Value = u32> {

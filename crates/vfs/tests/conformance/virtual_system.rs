@@ -28,10 +28,7 @@ pub(crate) struct Virtual {
 impl Virtual {
     pub(crate) fn new(variant: Variant) -> Self {
         let (directory, root) = prepare();
-        let identity = Identity::new(
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
+        let identity = Identity::new(rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let namespace = Namespace::new(identity);
         let at = root.as_bytes();
         let memory = || {
@@ -47,21 +44,11 @@ impl Virtual {
         namespace.mount(at, fs, Access::ReadWrite).unwrap();
         if matches!(variant, Variant::HostNested | Variant::MemoryNested) {
             let nested = format!("{root}/1/nested");
-            namespace
-                .mount(nested.as_bytes(), MemoryFs::new(None), Access::ReadWrite)
-                .unwrap();
+            namespace.mount(nested.as_bytes(), MemoryFs::new(None), Access::ReadWrite).unwrap();
         }
         let mut cwd = namespace.root();
-        namespace
-            .chdir(&mut cwd, format!("{root}{DEEP}").as_bytes())
-            .unwrap();
-        Self {
-            root,
-            namespace,
-            cwd,
-            files: [const { None }; SLOTS],
-            _directory: directory,
-        }
+        namespace.chdir(&mut cwd, format!("{root}{DEEP}").as_bytes()).unwrap();
+        Self { root, namespace, cwd, files: [const { None }; SLOTS], _directory: directory }
     }
 
     fn path(&self, path: &Path) -> Vec<u8> {
@@ -112,22 +99,13 @@ impl System for Virtual {
                     |fd| rustix::io::read(fd, &mut buffer[..]),
                     |handle| handle.read(&mut buffer2),
                 )?;
-                let mut buffer = if matches!(self.file(*slot)?, File::Kernel(_)) {
-                    buffer
-                } else {
-                    buffer2
-                };
+                let mut buffer = if matches!(self.file(*slot)?, File::Kernel(_)) { buffer } else { buffer2 };
                 buffer.truncate(n);
                 Ok(Value::Bytes(buffer))
             }
             Op::Write(slot, length) => {
                 let data = pattern(*length, 3);
-                on(
-                    self.file(*slot)?,
-                    |fd| rustix::io::write(fd, &data),
-                    |handle| handle.write(&data),
-                )
-                .map(count)
+                on(self.file(*slot)?, |fd| rustix::io::write(fd, &data), |handle| handle.write(&data)).map(count)
             }
             Op::Pread(slot, length, offset) => {
                 let mut buffer = vec![0; *length];
@@ -169,12 +147,10 @@ impl System for Virtual {
                     handle.seek(*offset, *whence).map(Value::Number)
                 },
             ),
-            Op::SetLength(slot, length) => on(
-                self.file(*slot)?,
-                |fd| rustix::fs::ftruncate(fd, *length as u64),
-                |handle| handle.truncate(*length),
-            )
-            .map(unit),
+            Op::SetLength(slot, length) => {
+                on(self.file(*slot)?, |fd| rustix::fs::ftruncate(fd, *length as u64), |handle| handle.truncate(*length))
+                    .map(unit)
+            }
             Op::Fstat(slot) => match self.file(*slot)? {
                 File::Kernel(fd) => {
                     let stat = rustix::fs::fstat(fd)?;
@@ -186,21 +162,13 @@ impl System for Virtual {
                 }
                 File::Special(_) => unreachable!(),
             },
-            Op::Truncate(path, length) => {
-                namespace.truncate(cwd, &self.path(path), *length).map(unit)
-            }
+            Op::Truncate(path, length) => namespace.truncate(cwd, &self.path(path), *length).map(unit),
             Op::Mkdir(path) => namespace.mkdir(cwd, &self.path(path), 0o700).map(unit),
             Op::Rmdir(path) => namespace.rmdir(cwd, &self.path(path)).map(unit),
             Op::Unlink(path) => namespace.unlink(cwd, &self.path(path)).map(unit),
-            Op::Rename(from, to) => namespace
-                .rename(cwd, &self.path(from), &self.path(to))
-                .map(unit),
-            Op::Link(from, to) => namespace
-                .link(cwd, &self.path(from), &self.path(to))
-                .map(unit),
-            Op::Symlink(target, path) => namespace
-                .symlink(cwd, &self.path(target), &self.path(path))
-                .map(unit),
+            Op::Rename(from, to) => namespace.rename(cwd, &self.path(from), &self.path(to)).map(unit),
+            Op::Link(from, to) => namespace.link(cwd, &self.path(from), &self.path(to)).map(unit),
+            Op::Symlink(target, path) => namespace.symlink(cwd, &self.path(target), &self.path(path)).map(unit),
             Op::Readlink(path) => {
                 let text = namespace.readlink(cwd, &self.path(path))?;
                 Ok(Value::Bytes(without(&text, &self.root)))
@@ -219,12 +187,7 @@ impl System for Virtual {
             }
             Op::List(path) => {
                 let entries = namespace.read_dir(cwd, &self.path(path))?;
-                names_value(
-                    entries
-                        .into_iter()
-                        .map(|entry| (entry.name, entry.file_type))
-                        .collect(),
-                )
+                names_value(entries.into_iter().map(|entry| (entry.name, entry.file_type)).collect())
             }
             Op::Chdir(path) => {
                 let mut new = cwd.clone();
@@ -239,10 +202,7 @@ impl System for Virtual {
             Op::Access(path, mode) => namespace.access(cwd, &self.path(path), *mode).map(unit),
             Op::Chmod(path, mode) => namespace.chmod(cwd, &self.path(path), *mode).map(unit),
             Op::Touch(path, seconds) => {
-                let time = libc::timespec {
-                    tv_sec: *seconds,
-                    tv_nsec: 5,
-                };
+                let time = libc::timespec { tv_sec: *seconds, tv_nsec: 5 };
                 namespace.set_times(cwd, &self.path(path), &[time, time], true)?;
                 Ok(Value::Number(self.stat(path)?.st_mtime as u64))
             }

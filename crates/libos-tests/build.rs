@@ -16,6 +16,9 @@ const LIBRARY: &str = "libos_test_programs";
 /// The program that loads modules.
 const LOADS_MODULES: &str = "modules";
 
+/// The program that is not for the real kernel.
+const FOR_COROUTINES: &str = "console";
+
 /// What the pass's output needs of the tools that Debian packages as clang-22, lld-22 and llvm-22.
 const INSTALL: &str = "install clang-22, lld-22, llvm-22 and llvm-22-dev (Debian: apt-get install clang-22 lld-22 \
                        llvm-22 llvm-22-dev)";
@@ -38,7 +41,7 @@ fn main() {
     }
     let native = out.join("native");
     fs::create_dir_all(&native).expect("a folder for ordinary programs");
-    for source in &programs {
+    for source in programs.iter().filter(|source| stem(source) != FOR_COROUTINES) {
         jobs.push(compile_native(source, &support, &native.join(stem(source))));
     }
     for source in c_files(&manifest.join("tests/modules")) {

@@ -15,11 +15,12 @@ mod server;
 mod shared_memory;
 mod standalone;
 
+pub use cluster::{Info, info};
 pub use error::{Error, Result};
-pub use libos::{Child, Status, Stdio};
+pub use libos::{Status, Stdio};
 pub use log::{Log, Message, Severity};
 pub use open::make_template;
 pub use options::{Access, Creation, Listen, Location, Options, Policy};
 pub use resources::Resources;
-pub use server::{Acceptor, Server};
+pub use server::{Acceptor, Client, Server};
 pub use standalone::{Canceller, Standalone};

@@ -104,10 +104,11 @@ impl Recent {
         kept.push_back(text.to_owned());
     }
 
-    /// The messages that say why: those of an error, or else all.
+    /// The messages that say why: those of an error, and what could not be done before it; or else all.
     pub(crate) fn reasons(&self) -> String {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let severe: Vec<&str> = kept.iter().map(String::as_str).filter(|t| severity(t) >= Severity::Error).collect();
+        let tells = |text: &str| severity(text) >= Severity::Error || text.contains(":  could not ");
+        let severe: Vec<&str> = kept.iter().map(String::as_str).filter(|text| tells(text)).collect();
         if severe.is_empty() { kept.iter().cloned().collect::<Vec<_>>().join("\n") } else { severe.join("\n") }
     }
 }

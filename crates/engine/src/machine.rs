@@ -24,7 +24,10 @@ pub(crate) const SOCKETS: &str = "/pglite/run";
 pub(crate) const PORT: u16 = 5432;
 
 /// Names of the programs that processes can start.
-const PROGRAMS: &[&str] = &["postgres", "initdb", "psql"];
+const PROGRAMS: &[&str] = &["postgres", "initdb"];
+
+/// Names of the client programs.
+pub(crate) const CLIENTS: &[&str] = &["psql"];
 
 /// What processes report: log lines, and the postmaster's state.
 pub(crate) struct Reports {
@@ -91,6 +94,9 @@ pub(crate) struct Machine {
     changed: Arc<std::sync::Condvar>,
     change: Arc<Mutex<()>>,
     owner: u32,
+    /// `PATH` of the processes.
+    search: String,
+    sockets: Arc<vfs::MemoryFs>,
     /// The port in the names of the sockets, once a server runs.
     pub(crate) port: std::sync::OnceLock<u16>,
 }
@@ -115,7 +121,8 @@ impl Machine {
 
         let read_write = vfs::Access::ReadWrite;
         tree.mount(PREFIX.as_bytes(), resources.share.clone(), vfs::Access::ReadOnly).map_err(|e| lay(PREFIX, e))?;
-        tree.mount(SOCKETS.as_bytes(), vfs::MemoryFs::new(None), read_write).map_err(|e| lay(SOCKETS, e))?;
+        let sockets = vfs::MemoryFs::new(None);
+        tree.mount(SOCKETS.as_bytes(), sockets.clone(), read_write).map_err(|e| lay(SOCKETS, e))?;
         let data = match directory {
             Some(path) => {
                 let text = path.to_str().ok_or_else(|| {
@@ -127,6 +134,8 @@ impl Machine {
             }
             None => {
                 tree.mount(MEMORY.as_bytes(), memory.clone(), read_write).map_err(|e| lay(MEMORY, e))?;
+                // PostgreSQL insists that nobody else can look in.
+                tree.chmod(&tree.root(), MEMORY.as_bytes(), 0o700).map_err(|e| lay(MEMORY, e))?;
                 MEMORY.to_owned()
             }
         };
@@ -173,6 +182,8 @@ impl Machine {
             changed,
             change,
             owner: std::process::id(),
+            search: search_path(options),
+            sockets,
             port: std::sync::OnceLock::new(),
         })
     }
@@ -207,7 +218,7 @@ impl Machine {
         let mut all = vec![path.clone()];
         all.extend(arguments);
         let mut variables =
-            vec![format!("PATH={PREFIX}/bin"), "LC_ALL=C".into(), "TZ=UTC".into(), format!("PGHOST={SOCKETS}")];
+            vec![format!("PATH={}", self.search), "LC_ALL=C".into(), "TZ=UTC".into(), format!("PGHOST={SOCKETS}")];
         variables.extend_from_slice(environment);
         Spawn {
             program: path,
@@ -256,6 +267,50 @@ impl Machine {
     }
 }
 
+/// A machine for client programs: it sees the host's files, as any program of the user does, and the socket of a server's machine.
+pub(crate) struct ClientMachine {
+    system: Arc<System>,
+}
+
+impl ClientMachine {
+    pub(crate) fn new(resources: &Resources, server: &Machine) -> Result<ClientMachine> {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let tree = vfs::Namespace::new(vfs::Identity::new(uid, gid));
+        let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
+        let root = vfs::HostFs::open(Path::new("/")).map_err(|e| lay("/", e))?;
+        tree.mount(b"/", root, vfs::Access::ReadWrite).map_err(|e| lay("/", e))?;
+        tree.mount(PREFIX.as_bytes(), resources.share.clone(), vfs::Access::ReadOnly).map_err(|e| lay(PREFIX, e))?;
+        tree.mount(SOCKETS.as_bytes(), server.sockets.clone(), vfs::Access::ReadWrite).map_err(|e| lay(SOCKETS, e))?;
+        let mut builder = Builder::new(tree)
+            .policy(libos::Policy { network: true, programs: true })
+            .user(&std::env::var("USER").unwrap_or_else(|_| "user".into()));
+        for name in CLIENTS {
+            if let Some(program) = Resources::program(name) {
+                builder = builder.program(&format!("{PREFIX}/bin/{name}"), program);
+            }
+        }
+        let system = builder.build(Silent).map_err(|e| Error::io("make the virtual machine", e))?;
+        Ok(ClientMachine { system })
+    }
+
+    pub(crate) fn start(&self, spawn: Spawn) -> Result<Child> {
+        self.system.spawn(spawn).map_err(|e| Error::io("start a process", e))
+    }
+}
+
+impl Drop for ClientMachine {
+    fn drop(&mut self) {
+        self.system.shutdown();
+    }
+}
+
+/// A client's streams are the caller's; there is nothing to report.
+struct Silent;
+
+impl Hooks for Silent {
+    fn output(&self, _pid: i32, _stream: Stream, _bytes: &[u8]) {}
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         // In a fork the threads are not ours to end.
@@ -296,6 +351,15 @@ const ROOT_SHOWN_AS: u32 = 1000;
 fn user_name() -> String {
     let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
     if name.is_empty() || name == "root" { "postgres".into() } else { name }
+}
+
+/// Where processes look for programs: those of the host only where they may start them.
+fn search_path(options: &Options) -> String {
+    let own = format!("{PREFIX}/bin");
+    match std::env::var("PATH") {
+        Ok(host) if options.policy.programs => format!("{own}:{host}"),
+        _ => own,
+    }
 }
 
 /// What the policy allows, and what the listeners need.

@@ -2,10 +2,10 @@
 
 use crate::cluster::Lock;
 use crate::error::{Error, Result};
-use crate::machine::{Machine, PORT, SOCKETS};
+use crate::machine::{CLIENTS, ClientMachine, Machine, PORT, SOCKETS};
 use crate::open::{self, Created, Opened};
 use crate::options::Options;
-use crate::resources::Resources;
+use crate::resources::{PREFIX, Resources};
 use libos::{Child, Spawn, Status, Stdio, System};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -132,26 +132,47 @@ impl Server {
         Error::Ended(if reasons.is_empty() { String::new() } else { format!(":\n{reasons}") })
     }
 
-    /// Starts one of PostgreSQL's client programs (`psql`) inside the process, connected to this server where its arguments
-    /// name no other.
+    /// Starts one of PostgreSQL's client programs (`psql`) inside the process. It sees the host's files, and has the
+    /// caller's environment and working directory; where its arguments name no other server, it connects to this one.
     ///
     /// # Errors
     /// [`Error::Option`] for a program that is not linked in; as [`Server::connect`] otherwise.
     pub fn program(
         &self,
+        resources: &Resources,
         name: &str,
         arguments: Vec<String>,
         environment: &[String],
         stdio: [Stdio; 3],
-    ) -> Result<Child> {
+    ) -> Result<Client> {
         self.machine.check_fork()?;
-        if Resources::program(name).is_none() {
+        if !CLIENTS.contains(&name) || Resources::program(name).is_none() {
             return Err(Error::Option(format!("this build has no program {name}")));
         }
-        let mut variables = vec![format!("PGPORT={}", self.port())];
+        let machine = ClientMachine::new(resources, &self.machine)?;
+        let mut variables = vec![format!("PGHOST={SOCKETS}"), format!("PGPORT={}", self.port())];
         variables.extend_from_slice(environment);
-        let spawn = Spawn { stdio, ..self.machine.command(name, arguments, &variables) };
-        self.machine.start(spawn)
+        let set =
+            |variable: &str| variables.iter().any(|v| v.split_once('=').is_some_and(|(name, _)| name == variable));
+        let inherited: Vec<String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| !set(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        variables.extend(inherited);
+        let directory = std::env::current_dir().ok().and_then(|d| d.to_str().map(str::to_owned));
+        let path = format!("{PREFIX}/bin/{name}");
+        let mut all = vec![path.clone()];
+        all.extend(arguments);
+        let child = machine.start(Spawn {
+            program: path,
+            arguments: all,
+            environment: variables,
+            directory: directory.unwrap_or_else(|| "/".into()),
+            stdio,
+            pid: None,
+        })?;
+        Ok(Client { child, _machine: machine })
     }
 
     /// Whether the server has ended by itself.
@@ -185,6 +206,27 @@ impl Server {
         // It may have ended already.
         let _ = self.postmaster.kill(libc::SIGINT);
         self.postmaster.wait()
+    }
+}
+
+/// A client program that runs inside the process. Dropping it ends the program.
+pub struct Client {
+    child: Child,
+    _machine: ClientMachine,
+}
+
+impl Client {
+    /// Sends it a signal: `SIGINT` cancels what psql does, as Ctrl-C would.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it has ended.
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        self.child.kill(signal).map_err(|e| Error::io("signal the program", e))
+    }
+
+    /// Waits for its end.
+    pub fn wait(&self) -> Status {
+        self.child.wait()
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) const FULL: usize = 1 << 20;
 pub(crate) struct Console {
     pub(crate) input: VecDeque<u8>,
     pub(crate) output: Vec<u8>,
+    /// The process waits for its output to be taken, not for input.
+    pub(crate) full: bool,
     /// No more input will come.
     pub(crate) ended: bool,
 }

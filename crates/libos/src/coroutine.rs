@@ -5,9 +5,10 @@
 //!
 //! Relies on: corosensei switches stacks without touching the frames of either side.
 
-use crate::process::{Process, STACK_SIZE, Status};
+use crate::process::{Process, STACK_RESERVE, STACK_SIZE, Status};
+use crate::signal;
 use crate::system::{Spawn, System};
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{DefaultStack, Stack as _};
 use corosensei::{Coroutine as Stack, CoroutineResult, Yielder};
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
@@ -32,12 +33,13 @@ impl System {
     /// # Errors
     /// As [`System::spawn`]; `ENOMEM` when there is no room for its stack.
     pub fn spawn_coroutine(&self, spawn: Spawn) -> Result<Coroutine> {
-        let stack = DefaultStack::new(STACK_SIZE).map_err(|_| Errno::NOMEM)?;
+        let stack = DefaultStack::new(STACK_SIZE + STACK_RESERVE).map_err(|_| Errno::NOMEM)?;
         let process = self.adopt(spawn)?;
         let own = process.clone();
+        let end = stack.limit().get();
         let stack = Stack::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
             own.local.suspend.set(std::ptr::from_ref(yielder).cast());
-            own.run()
+            own.run(end)
         });
         Ok(Coroutine { process, stack: Some(stack), status: None })
     }
@@ -50,8 +52,16 @@ impl Coroutine {
     }
 
     /// Runs the process until it suspends itself (`None`) or ends.
+    ///
+    /// In a child of the host's `fork` there is no such process: it counts as killed.
     pub fn resume(&mut self) -> Option<Status> {
+        if self.process.system.is_lost() {
+            // What runs on the stack is the parent's: not even its end may happen here.
+            std::mem::forget(self.stack.take());
+            self.status = Some(Status::Signaled(libc::SIGKILL));
+        }
         let Some(stack) = self.stack.as_mut() else { return self.status };
+        signal::prepare_thread();
         let before = self.process.enter_thread();
         self.process.signals.timer.resume(&self.process.signals);
         let result = stack.resume(());
@@ -61,6 +71,7 @@ impl Coroutine {
             self.stack = None;
             self.process.reclaim();
             self.process.system.ended(&self.process, status);
+            self.process.system.forget(self.process.pid);
             self.status = Some(status);
         }
         self.status
@@ -92,12 +103,12 @@ impl Coroutine {
 
     /// Whether the process waits for input, rather than for its output to be taken.
     pub fn wants_input(&self) -> bool {
-        self.process.local.console.borrow().input.is_empty()
+        !self.process.local.console.borrow().full
     }
 
     /// Posts a signal; it is handled when the process runs. Safe from any thread through [`Coroutine::handle`].
     pub fn kill(&self, signal: i32) {
-        self.process.post(signal);
+        self.handle().kill(signal);
     }
 
     /// A handle by which other threads can signal the process.
@@ -109,7 +120,7 @@ impl Coroutine {
 impl Drop for Coroutine {
     fn drop(&mut self) {
         while self.stack.is_some() {
-            self.process.post(libc::SIGKILL);
+            self.kill(libc::SIGKILL);
             self.resume();
         }
     }
@@ -122,6 +133,8 @@ pub struct Handle(Arc<Process>);
 impl Handle {
     /// Posts a signal.
     pub fn kill(&self, signal: i32) {
-        self.0.post(signal);
+        if !self.0.system.is_lost() {
+            self.0.post(signal);
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! outlives that. In a critical section no signal handler of the program runs on this thread, so nothing
 //! re-enters the library OS or jumps out of it; what arrives meanwhile is delivered when the section ends.
 
-use crate::process::Process;
-use crate::signal;
+use crate::process::{Process, Status, terminate};
+use crate::{arch, signal};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
@@ -50,6 +50,9 @@ fn no_process() -> ! {
 pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
     let p = process();
     let critical = &p.signals.critical;
+    if critical.get() == 0 && arch::stack_pointer() < p.local.stack_limit.get() {
+        stack_overflow(p);
+    }
     critical.set(critical.get() + 1);
     compiler_fence(Ordering::SeqCst);
     let result = catch_unwind(AssertUnwindSafe(|| f(p)));
@@ -67,9 +70,17 @@ pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
             // The panic hook has printed it; a destructor here would be skipped by `terminate`.
             std::mem::forget(payload);
             // SAFETY: as above.
-            unsafe { crate::process::terminate(p, crate::process::Status::Signaled(libc::SIGABRT)) }
+            unsafe { terminate(p, Status::Signaled(libc::SIGABRT)) }
         }
     }
+}
+
+/// Too little of the stack is left for a critical section, in which an overflow would be the host's fault.
+#[cold]
+fn stack_overflow(p: &Process) -> ! {
+    p.signals.note_fault(libc::SIGSEGV, arch::stack_pointer());
+    // SAFETY: outside any critical section; this frame and the entry point's have nothing to drop.
+    unsafe { terminate(p, Status::Signaled(libc::SIGSEGV)) }
 }
 
 /// Makes a system call that may block, outside critical sections: a signal that ends the process does so right there.

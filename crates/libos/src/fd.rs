@@ -22,10 +22,21 @@ pub(crate) const VIRTUAL: i32 = 1 << 24;
 pub(crate) enum Object {
     Kernel(Arc<OwnedFd>),
     Memory(Arc<vfs::MemoryHandle>),
-    /// A listening socket of the library OS; the descriptor is readable when a connection waits.
-    Listener(Arc<OwnedFd>, Arc<Listener>),
+    Listener(Arc<Bound>),
     Log(Stream),
     Null,
+}
+
+/// A listening socket of the library OS; the descriptor is readable when a connection waits. Its last owner's end is the listener's.
+pub(crate) struct Bound {
+    pub(crate) fd: Arc<OwnedFd>,
+    pub(crate) listener: Arc<Listener>,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.listener.close();
+    }
 }
 
 impl Object {
@@ -43,7 +54,8 @@ impl Object {
 
     pub(crate) fn raw(&self) -> Option<RawFd> {
         match self {
-            Object::Kernel(fd) | Object::Listener(fd, _) => Some(fd.as_raw_fd()),
+            Object::Kernel(fd) => Some(fd.as_raw_fd()),
+            Object::Listener(bound) => Some(bound.fd.as_raw_fd()),
             _ => None,
         }
     }

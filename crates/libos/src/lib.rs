@@ -14,6 +14,7 @@ mod current;
 mod dir;
 mod env;
 mod fd;
+mod forked;
 mod heap;
 mod image;
 mod locale;

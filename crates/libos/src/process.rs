@@ -59,10 +59,16 @@ impl Status {
 /// Stack of a process, in bytes. Reserved, not used: the kernel gives pages as they are touched.
 pub(crate) const STACK_SIZE: usize = 8 << 20;
 
+/// What the library OS has below it for itself, in bytes: critical sections call the C library, which may look up a name or
+/// load a locale.
+pub(crate) const STACK_RESERVE: usize = 256 << 10;
+
 /// What only the process's own thread touches.
 pub(crate) struct Local {
     pub(crate) block: RefCell<Option<Block>>,
     pub(crate) base: Cell<*mut u8>,
+    /// Where the stack ends for the program; the reserve is below.
+    pub(crate) stack_limit: Cell<usize>,
     pub(crate) heap: RefCell<Heap>,
     pub(crate) fds: RefCell<FdTable>,
     pub(crate) files: RefCell<Files>,
@@ -144,6 +150,7 @@ impl Process {
             local: Local {
                 block: RefCell::new(None),
                 base: Cell::new(std::ptr::null_mut()),
+                stack_limit: Cell::new(0),
                 heap: RefCell::new(Heap::new()),
                 fds: RefCell::new(birth.fds),
                 files: RefCell::default(),
@@ -198,8 +205,9 @@ impl Process {
         self.signals.forget_fd(fd);
     }
 
-    /// Runs the program to its end on this thread, which must be the process's own.
-    pub(crate) fn run(&self) -> Status {
+    /// Runs the program to its end on this thread, which must be the process's own. `stack_end` is the lowest address of the stack.
+    pub(crate) fn run(&self, stack_end: usize) -> Status {
+        self.local.stack_limit.set(stack_end + STACK_RESERVE);
         let result = Block::new(&self.program).map(|block| {
             self.local.base.set(block.base());
             *self.local.block.borrow_mut() = Some(block);
@@ -249,7 +257,7 @@ impl Process {
         local.files.borrow_mut().reclaim();
         local.dirs.take();
         local.modules.take();
-        local.shells.take();
+        local.shells.take().abandon();
         local.fds.borrow_mut().clear();
         local.maps.borrow_mut().reclaim();
         local.shm.take().detach_all(&self.system);
@@ -329,13 +337,28 @@ pub(crate) unsafe fn terminate(p: &Process, status: Status) -> ! {
     unsafe { arch::leave(p.exit_context(), status.encode()) }
 }
 
+/// The lowest address of the calling thread's stack.
+fn thread_stack_end() -> usize {
+    // SAFETY: asks for the attributes of this thread, and frees them.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
+            return 0;
+        }
+        let (mut start, mut size) = (std::ptr::null_mut(), 0);
+        libc::pthread_attr_getstack(&attributes, &mut start, &mut size);
+        libc::pthread_attr_destroy(&mut attributes);
+        start as usize
+    }
+}
+
 /// The body of a process's thread.
 pub(crate) fn thread_main(p: Arc<Process>) {
     // SAFETY: blocks the host's signals on this thread of ours.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &signal::thread_mask(), std::ptr::null_mut()) };
     let stack = AltStack::new();
     let before = p.enter_thread();
-    let status = p.run();
+    let status = p.run(thread_stack_end());
     p.leave_thread(before);
     drop(stack);
     p.reclaim();

@@ -11,14 +11,15 @@ use rustix::io::{Errno, Result};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The streams that `popen` opened, with their processes.
+/// The streams that `popen` opened, with their processes; `system` has a null stream.
 #[derive(Default)]
 pub(crate) struct Shells(HashMap<usize, Job>);
 
 /// A command that runs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Job {
     /// A process of this system.
     Own(i32),
@@ -33,9 +34,33 @@ impl Shells {
         self.0.insert(file as usize, job);
     }
 
-    pub(crate) fn remove(&mut self, file: *mut libc::FILE) -> Option<Job> {
-        self.0.remove(&(file as usize))
+    pub(crate) fn get(&self, file: *mut libc::FILE) -> Option<Job> {
+        self.0.get(&(file as usize)).copied()
     }
+
+    /// Forgets a stream if its job is still that one.
+    pub(crate) fn forget(&mut self, file: *mut libc::FILE, job: Job) {
+        if self.get(file) == Some(job) {
+            self.0.remove(&(file as usize));
+        }
+    }
+
+    /// The process has ended: what of the host still runs for it is ours to wait for.
+    pub(crate) fn abandon(self) {
+        let host = self.0.into_values().filter_map(|job| if let Job::Host(pid) = job { Some(pid) } else { None });
+        collect(host);
+    }
+}
+
+/// Processes of the host that nobody waits for any more. They are children of the host process, which must not find them.
+static ABANDONED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// Takes more of them, and looks which have ended.
+pub(crate) fn collect(more: impl Iterator<Item = i32>) {
+    let mut all = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
+    all.extend(more);
+    // SAFETY: children of the host that `start_host` made.
+    all.retain(|pid| unsafe { libc::waitpid(*pid, std::ptr::null_mut(), libc::WNOHANG) } == 0);
 }
 
 /// A parsed command line.

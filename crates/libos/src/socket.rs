@@ -123,6 +123,7 @@ impl AsFd for Listener {
 
 impl System {
     fn listener(&self, path: &str) -> Result<Arc<Listener>> {
+        self.check_ours()?;
         let node = self.namespace.special(&self.namespace.root(), path.as_bytes())?.ok_or(Errno::CONNREFUSED)?;
         node.object.downcast::<Listener>().map_err(|_| Errno::CONNREFUSED)
     }

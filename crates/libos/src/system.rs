@@ -1,8 +1,10 @@
 //! A system: one virtual machine with its own processes, files, shared memory and policy.
 
 use crate::fd::{FdTable, Object};
+use crate::forked::Generation;
 use crate::image::Program;
-use crate::process::{Birth, Process, STACK_SIZE, Status, thread_main};
+use crate::process::{Birth, Process, STACK_RESERVE, STACK_SIZE, Status, thread_main};
+use crate::shell;
 use crate::shm::Segments;
 use crate::signal::{self, Signals};
 use crate::socket::Sockets;
@@ -10,6 +12,7 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -142,6 +145,7 @@ impl Builder {
         signal::acquire_faults();
         Ok(Arc::new_cyclic(|this| System {
             this: this.clone(),
+            generation: Generation::now(),
             namespace: self.namespace,
             policy: self.policy,
             programs: self.programs,
@@ -158,8 +162,12 @@ impl Builder {
 }
 
 /// A virtual machine for privatized programs. Ends with [`System::shutdown`].
+///
+/// It belongs to the host process that made it. In a child of the host's `fork` its processes do not exist: what would use
+/// it fails with `EOWNERDEAD`, its processes count as killed, and nothing blocks.
 pub struct System {
     this: Weak<System>,
+    generation: Generation,
     pub(crate) namespace: vfs::Namespace,
     pub(crate) policy: Policy,
     programs: HashMap<Vec<u8>, Program>,
@@ -254,7 +262,17 @@ impl System {
         })
     }
 
+    /// Whether this is a child of the host process that made the system.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.generation.is_over()
+    }
+
+    pub(crate) fn check_ours(&self) -> Result<(), Errno> {
+        if self.is_lost() { Err(Errno::OWNERDEAD) } else { Ok(()) }
+    }
+
     fn admit(&self, pid: Option<i32>) -> Result<i32, Errno> {
+        self.check_ours()?;
         let mut table = self.table();
         if table.closed {
             return Err(Errno::SHUTDOWN);
@@ -269,7 +287,8 @@ impl System {
     /// Starts a process on a thread of its own.
     ///
     /// # Errors
-    /// `ENOENT` where no program is at that path, `EINVAL` for a NUL in a string, `EAGAIN` when the host gives no thread.
+    /// `ENOENT` where no program is at that path, `EINVAL` for a NUL in a string, `EEXIST` where the process id is taken,
+    /// `EAGAIN` when the host gives no thread, `ESHUTDOWN` after [`System::shutdown`].
     pub fn spawn(&self, spawn: Spawn) -> Result<Child, Errno> {
         let pid = self.admit(spawn.pid)?;
         let birth = self.birth(spawn, pid)?;
@@ -301,11 +320,13 @@ impl System {
         let blocked = HostSignalsBlocked::new();
         let thread = std::thread::Builder::new()
             .name(format!("{name} {}", pid & 0xff_ffff))
-            .stack_size(STACK_SIZE)
+            .stack_size(STACK_SIZE + STACK_RESERVE)
             .spawn(move || thread_main(process));
         drop(blocked);
         let mut table = self.table();
-        match thread {
+        // Threads that nobody waits for keep their stacks until somebody does.
+        let finished: Vec<_> = table.orphans.extract_if(.., |thread| thread.is_finished()).collect();
+        let result = match thread {
             Ok(handle) => {
                 match table.by_pid.get_mut(&pid) {
                     Some(entry) => entry.thread = Some(handle),
@@ -317,7 +338,10 @@ impl System {
                 table.by_pid.remove(&pid);
                 Err(Errno::AGAIN)
             }
-        }
+        };
+        drop(table);
+        finished.into_iter().for_each(|thread| join(Some(thread)));
+        result
     }
 
     /// A pid for a child that is about to start.
@@ -349,7 +373,8 @@ impl System {
     /// A process has ended and is reclaimed: its status waits for the parent.
     pub(crate) fn ended(&self, p: &Process, status: Status) {
         if let Some((signal, address)) = p.signals.fault() {
-            self.hooks.fault(p.pid, signal, address);
+            // The panic hook prints it; whoever waits for the process must hear of its end all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.hooks.fault(p.pid, signal, address)));
         }
         let mut told = Vec::new();
         let mut table = self.table();
@@ -453,14 +478,26 @@ impl System {
         if found { Ok(()) } else { Err(Errno::SRCH) }
     }
 
+    /// Forgets a process that has ended and that nobody will ask for.
+    pub(crate) fn forget(&self, pid: i32) {
+        let thread = self.table().remove(pid);
+        join(thread);
+    }
+
     /// Number of processes that have not ended.
     pub fn process_count(&self) -> usize {
+        if self.is_lost() {
+            return 0;
+        }
         self.table().by_pid.values().filter(|e| e.status.is_none()).count()
     }
 
     /// Ends every process (`SIGKILL`), and waits until all threads are gone. Nothing can be started afterwards.
     /// A coroutine's process ends when the coroutine is dropped.
     pub fn shutdown(&self) {
+        if self.is_lost() {
+            return;
+        }
         let mut table = self.table();
         if std::mem::replace(&mut table.closed, true) {
             return;
@@ -489,6 +526,7 @@ impl System {
         drop(table);
         threads.into_iter().for_each(|t| join(Some(t)));
         self.shm.clear();
+        shell::collect(std::iter::empty());
         signal::release_faults();
     }
 }
@@ -517,6 +555,7 @@ impl Child {
     /// # Errors
     /// `ESRCH` when the process has ended, `EINVAL` for a signal that does not exist.
     pub fn kill(&self, signal: i32) -> Result<(), Errno> {
+        self.system.check_ours()?;
         match self.try_wait() {
             Some(_) => Err(Errno::SRCH),
             None => self.system.kill((0, 0), self.pid, signal),
@@ -525,11 +564,17 @@ impl Child {
 
     /// The status, if the process has ended.
     pub fn try_wait(&self) -> Option<Status> {
+        if self.system.is_lost() {
+            return Some(Status::Signaled(libc::SIGKILL));
+        }
         self.system.table().by_pid.get(&self.pid).and_then(|e| e.status)
     }
 
     /// Waits for the end of the process, at most until `deadline`.
     pub fn wait_until(&self, deadline: Option<Instant>) -> Option<Status> {
+        if self.system.is_lost() {
+            return Some(Status::Signaled(libc::SIGKILL));
+        }
         let mut table = self.system.table();
         loop {
             match table.by_pid.get(&self.pid) {
@@ -559,6 +604,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        if self.system.is_lost() {
+            return;
+        }
         let mut table = self.system.table();
         let Some(entry) = table.by_pid.get_mut(&self.pid) else { return };
         entry.awaited = false;

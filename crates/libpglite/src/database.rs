@@ -3,7 +3,7 @@
 use crate::builder::{Builder, Source};
 use crate::credentials;
 use crate::listener::Listener;
-use engine::{Child, Error, Options, Resources, Result, Server, Stdio};
+use engine::{Client, Error, Options, Resources, Result, Server, Stdio};
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -230,8 +230,8 @@ impl Database {
         credentials::uri(&self.options, self.password.as_deref())
     }
 
-    /// Starts one of PostgreSQL's own client programs (`psql`) inside this process, connected to this database where its arguments name
-    /// no other server.
+    /// Starts one of PostgreSQL's own client programs (`psql`) inside this process. It sees the host's files, and has the caller's
+    /// environment and working directory; where its arguments name no other server, it connects to this database.
     ///
     /// # Errors
     /// [`Error::Option`] for a program that this build does not have; [`Error::Ended`] when the server has ended.
@@ -241,10 +241,11 @@ impl Database {
         arguments: impl IntoIterator<Item = String>,
         environment: &[String],
         stdio: [Stdio; 3],
-    ) -> Result<Child> {
+    ) -> Result<Client> {
         let mut variables = vec![format!("PGUSER={}", self.options.user), "PGDATABASE=postgres".to_owned()];
         variables.extend_from_slice(environment);
-        self.server.program(name, arguments.into_iter().collect(), &variables, stdio)
+        let arguments = arguments.into_iter().collect();
+        self.server.program(crate::resources::get()?, name, arguments, &variables, stdio)
     }
 
     /// Whether the server has ended by itself, after a `SIGTERM` from SQL or a fault that it could not recover from.

@@ -26,9 +26,17 @@ mod standalone;
 pub use builder::{Builder, Source};
 pub use database::{Database, Session};
 pub use engine::{Access, Error, Log, Message, Result, Severity};
-pub use engine::{Child, Status, Stdio};
+pub use engine::{Client, Info, Status, Stdio};
 pub use resources::{VERSION, postgres_version};
 pub use standalone::{Canceller, Standalone};
+
+/// Tells about a data directory without opening it.
+///
+/// # Errors
+/// As for opening it: not a directory, not a cluster, another major version.
+pub fn info(path: impl AsRef<std::path::Path>) -> Result<Info> {
+    engine::info(path.as_ref(), postgres_version())
+}
 
 pub use postgres;
 pub use tokio_postgres;

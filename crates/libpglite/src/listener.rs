@@ -4,6 +4,7 @@
 //! kernel says who connects.
 
 use engine::{Acceptor, Error, Result};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::sockopt::socket_peercred;
 use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt;
@@ -15,6 +16,7 @@ use std::thread::JoinHandle;
 
 pub(crate) struct Listener {
     name: String,
+    owner: u32,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -31,6 +33,8 @@ impl Listener {
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(|e| failed(e.into()))?;
         let name = format!("libpglite-{:032x}", u128::from_ne_bytes(random));
         let listener = UnixListener::bind_addr(&address(&name).map_err(failed)?).map_err(failed)?;
+        // A program may have closed its standard streams: their numbers are not for us.
+        let listener = UnixListener::from(fcntl_dupfd_cloexec(&listener, 3).map_err(|e| failed(e.into()))?);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = stop.clone();
         let thread = std::thread::Builder::new()
@@ -49,7 +53,7 @@ impl Listener {
                 }
             })
             .map_err(failed)?;
-        Ok(Listener { name, stop, thread: Some(thread) })
+        Ok(Listener { name, owner: std::process::id(), stop, thread: Some(thread) })
     }
 
     /// What the `postgres` crate takes as the folder of a Unix socket.
@@ -68,6 +72,11 @@ fn is_this_process(stream: &UnixStream) -> bool {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        if std::process::id() != self.owner {
+            // In a fork the thread is not there to be stopped.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.stop.store(true, Ordering::SeqCst);
         // One more connection wakes the thread.
         let woken = address(&self.name).and_then(|a| UnixStream::connect_addr(&a)).is_ok();

@@ -13,11 +13,26 @@ use std::path::Path;
 
 /// The right to use a data directory, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Lock(OwnedFd);
+pub(crate) struct Lock {
+    directory: OwnedFd,
+    owner: u32,
+}
 
 impl Lock {
-    /// Takes the lock; an error names who has it.
+    /// Takes the lock; an error names who has it. Afterwards no lock file of a dead server is in the way.
     pub(crate) fn take(path: &Path) -> Result<Lock> {
+        let lock = Lock::acquire(path)?;
+        check_lock_file(path, true)?;
+        Ok(lock)
+    }
+
+    /// Takes the lock and lets go of it: an error names who has it.
+    pub(crate) fn look(path: &Path) -> Result<()> {
+        let _lock = Lock::acquire(path)?;
+        check_lock_file(path, false)
+    }
+
+    fn acquire(path: &Path) -> Result<Lock> {
         let directory = open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .and_then(|fd| rustix::io::fcntl_dupfd_cloexec(&fd, 3))
             .map_err(|e| Error::at(path, "open", e))?;
@@ -30,15 +45,16 @@ impl Lock {
             // A file system without locks: PostgreSQL's own lock file is all there is.
             Err(_) => {}
         }
-        check_lock_file(path)?;
-        Ok(Lock(directory))
+        Ok(Lock { directory, owner: std::process::id() })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Unlocked by hand, for a fork of this process may hold the same open file.
-        let _ = flock(&self.0, FlockOperation::Unlock);
+        // Unlocked by hand, for a fork of this process may hold the same open file; but never by such a fork.
+        if std::process::id() == self.owner {
+            let _ = flock(&self.directory, FlockOperation::Unlock);
+        }
     }
 }
 
@@ -71,7 +87,7 @@ fn holder(path: &Path) -> String {
 
 /// Looks for a stock server on the directory; removes a lock file that a dead one left where PostgreSQL itself would be
 /// misled by a pid that means another process today.
-fn check_lock_file(path: &Path) -> Result<()> {
+fn check_lock_file(path: &Path, remove: bool) -> Result<()> {
     let Some(lines) = lock_file(path) else { return Ok(()) };
     let Some(pid) = pid(&lines) else { return Ok(()) };
     if segment_in_use(&lines) {
@@ -90,6 +106,9 @@ fn check_lock_file(path: &Path) -> Result<()> {
     };
     if serves {
         return Err(Error::InUse { path: path.into(), holder: name_of(pid) });
+    }
+    if !remove {
+        return Ok(());
     }
     tracing::info!(target: "postgres", "removing a stale lock file: process {pid} is not a server on {}", path.display());
     let file = path.join("postmaster.pid");

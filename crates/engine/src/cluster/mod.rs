@@ -1,10 +1,13 @@
 //! A data directory: what is in it, who has it, how it comes to be.
 
 mod configuration;
+mod info;
 mod initdb;
 mod inspect;
 mod lock;
 mod template;
+
+pub use info::{Info, info};
 
 pub(crate) use configuration::with_defaults;
 pub(crate) use initdb::run as run_initdb;

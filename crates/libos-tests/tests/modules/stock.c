@@ -35,3 +35,8 @@ int open_file(const char *path) { int fd = open(path, O_RDONLY); return fd < 0 ?
 int send_signal(const char *number) { return kill(getpid(), atoi(number)); }
 int leak(const char *size) { char *p = malloc(atol(size)); memset(p, 1, atol(size)); return p != NULL; }
 int print(const char *text) { fprintf(stdout, "%s", text); fprintf(stderr, "%s", text); return 1; }
+int spin(const char *unused) { volatile unsigned n = 0; (void) !write(1, "spinning\n", 9); for (;;) n++; }
+
+static int	says_finished;
+__attribute__((destructor)) static void destruct(void) { if (says_finished) { fflush(stdout); (void) !write(1, "finished\n", 9); } }
+int finish_with(const char *unused) { says_finished = 1; return 1; }

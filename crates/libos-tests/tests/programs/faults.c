@@ -13,8 +13,9 @@ static int
 command_divide(int argc, char **argv)
 {
 	volatile int zero = argc - 1;
+	volatile int some = 100;
 
-	return 1 / zero;
+	return some / zero;
 }
 
 static int

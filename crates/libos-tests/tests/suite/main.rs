@@ -1,8 +1,17 @@
 //! Tests of the library OS; one file a subject. `README.md` tells how they are made.
 
+mod commands;
+mod coroutines;
 mod exits;
 mod family;
+mod faults;
+mod files;
 mod globals;
 mod kill;
+mod locales;
+mod memory;
+mod modules;
+mod paths;
 mod signals;
+mod sockets;
 mod start;

@@ -11,15 +11,23 @@ pub(crate) extern "C-unwind" fn libos_is_coroutine() -> c_int {
     c_int::from(!current::process().local.suspend.get().is_null())
 }
 
+#[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_suspend() {
-    let yielder = current::process().local.suspend.get().cast::<Yielder<(), ()>>();
+    let p = current::process();
+    // The process may go on in another thread, and the compiler does not expect that of a function: nothing that is
+    // thread-local may be looked up in this frame, before and after.
+    switch(p.local.suspend.get().cast());
+    // SAFETY: nothing to drop here; signals may have come while the process was away.
+    unsafe { signal::deliver(p) };
+}
+
+#[inline(never)]
+fn switch(yielder: *const Yielder<(), ()>) {
     if !yielder.is_null() {
         // SAFETY: the yielder lives on the coroutine's stack, which is this one.
         unsafe { (*yielder).suspend(()) };
     }
-    // SAFETY: nothing to drop here; signals may have come while the process was away.
-    unsafe { signal::deliver(current::process()) };
 }
 
 #[unsafe(no_mangle)]
@@ -33,14 +41,16 @@ pub(crate) unsafe extern "C-unwind" fn libos_console_read(buffer: *mut c_void, s
 pub(crate) unsafe extern "C-unwind" fn libos_console_write(buffer: *const c_void, size: size_t) -> ssize_t {
     // SAFETY: the glue passes a buffer of that size.
     let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), size) };
-    let waiting = enter(|p| {
-        let output = &mut p.local.console.borrow_mut().output;
-        output.extend_from_slice(bytes);
-        output.len()
+    let full = enter(|p| {
+        let console = &mut *p.local.console.borrow_mut();
+        console.output.extend_from_slice(bytes);
+        console.full = console.output.len() >= FULL;
+        console.full
     });
-    if waiting >= FULL {
+    if full {
         // SAFETY: the owner takes the output and resumes on the same thread.
         unsafe { libos_suspend() };
+        enter(|p| p.local.console.borrow_mut().full = false);
     }
     size as ssize_t
 }

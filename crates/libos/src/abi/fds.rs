@@ -20,6 +20,15 @@ fn checked(result: ssize_t) -> Result<ssize_t> {
     if result < 0 { Err(Errno::from_raw_os_error(current::errno())) } else { Ok(result) }
 }
 
+/// Makes a call that writes. On a coroutine the thread is the host's, and so would the kernel's SIGPIPE be.
+fn writing(call: impl FnOnce() -> ssize_t) -> ssize_t {
+    if super::console::libos_is_coroutine() == 0 {
+        return blocking(call);
+    }
+    // Nothing may jump out while the thread's mask is changed.
+    enter(|_| crate::signal::without_sigpipe(call))
+}
+
 /// The answer of a call that wrote: where nobody reads any more, the process gets a SIGPIPE of its own. The kernel's is
 /// blocked on our threads.
 pub(super) fn broken(written: ssize_t) -> ssize_t {
@@ -84,7 +93,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_read(fd: c_int, buffer: *mut c_void
 pub(crate) unsafe extern "C-unwind" fn libos_write(fd: c_int, buffer: *const c_void, size: size_t) -> ssize_t {
     if let Some(raw) = raw(fd) {
         // SAFETY: C's contract.
-        return broken(blocking(|| unsafe { libc::write(raw, buffer, size) }));
+        return broken(writing(|| unsafe { libc::write(raw, buffer, size) }));
     }
     // SAFETY: C's contract.
     let buffer = unsafe { readable(buffer, size) };
@@ -170,7 +179,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_writev(fd: c_int, parts: *const iov
     // SAFETY: C's contract.
     unsafe {
         match raw(fd) {
-            Some(raw) => broken(blocking(|| libc::writev(raw, parts, count))),
+            Some(raw) => broken(writing(|| libc::writev(raw, parts, count))),
             None => each(parts, count, |part, _| libos_write(fd, part.iov_base, part.iov_len)),
         }
     }
@@ -323,12 +332,6 @@ pub(crate) extern "C-unwind" fn libos_close(fd: c_int) -> c_int {
     call(|p| {
         p.forget_signal_fd(fd);
         let object = p.local.fds.borrow_mut().remove(fd)?;
-        if let Object::Listener(_, listener) = &object
-            && Arc::strong_count(listener) <= 2
-        {
-            // The last owner but the name in the file tree.
-            listener.close();
-        }
         if let Some(raw) = object.raw() {
             p.system.sockets.closing(raw, &object);
         }

@@ -170,6 +170,9 @@ pub(crate) extern "C-unwind" fn libos___cxa_atexit(
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos___cxa_finalize(_module: *mut c_void) {}
 
+/// Not inlined, nor what it calls between the program's functions: these may have moved the process to another thread, and what
+/// a caller knows of thread-local variables would be the old one's.
+#[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_exit(code: c_int) -> ! {
     let p = current::process();
@@ -179,7 +182,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_exit(code: c_int) -> ! {
     }
     // Each function is taken off before it runs: it may call `exit` again.
     loop {
-        let next = enter(|p| p.local.at_exit.borrow_mut().pop());
+        let next = next_at_exit();
         // SAFETY: the program registered it.
         match next {
             Some(AtExit::Plain(f)) => unsafe { f() },
@@ -197,6 +200,12 @@ pub(crate) unsafe extern "C-unwind" fn libos_exit(code: c_int) -> ! {
     unsafe { libos__exit(code) }
 }
 
+#[inline(never)]
+fn next_at_exit() -> Option<AtExit> {
+    enter(|p| p.local.at_exit.borrow_mut().pop())
+}
+
+#[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos__exit(code: c_int) -> ! {
     let p = current::process();

@@ -6,6 +6,7 @@ use crate::stdio;
 use libc::{FILE, c_char, c_int};
 use rustix::io::Errno;
 use std::ffi::CStr;
+use std::ptr::null_mut;
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_popen(command: *const c_char, mode: *const c_char) -> *mut FILE {
@@ -38,7 +39,7 @@ fn wait(job: Job) -> c_int {
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_pclose(file: *mut FILE) -> c_int {
-    let Some(job) = enter(|p| p.local.shells.borrow_mut().remove(file)) else {
+    let Some(job) = enter(|p| p.local.shells.borrow().get(file)) else {
         set_errno(libc::EINVAL);
         return -1;
     };
@@ -48,7 +49,10 @@ pub(crate) unsafe extern "C-unwind" fn libos_pclose(file: *mut FILE) -> c_int {
         libc::fflush(file);
         super::streams::libos_fclose(file);
     }
-    wait(job)
+    let status = wait(job);
+    // Not before: should the process end meanwhile, the job is still known. The address may mean another stream by now.
+    enter(|p| p.local.shells.borrow_mut().forget(file, job));
+    status
 }
 
 #[unsafe(no_mangle)]
@@ -58,12 +62,18 @@ pub(crate) unsafe extern "C-unwind" fn libos_system(command: *const c_char) -> c
     }
     // SAFETY: C's contract.
     let command = unsafe { CStr::from_ptr(command) };
-    let started = enter(|p| {
+    let started = enter(|p| -> Result<_, Errno> {
         let line = command.to_str().map_err(|_| Errno::INVAL)?;
-        shell::start(p, line, Pipe::None).map(|(job, _)| job)
+        let (job, _) = shell::start(p, line, Pipe::None)?;
+        p.local.shells.borrow_mut().insert(null_mut(), job);
+        Ok(job)
     });
     match started {
-        Ok(job) => wait(job),
+        Ok(job) => {
+            let status = wait(job);
+            enter(|p| p.local.shells.borrow_mut().forget(null_mut(), job));
+            status
+        }
         Err(e) => {
             set_errno(e.raw_os_error());
             -1

@@ -2,7 +2,7 @@
 
 use super::fds::raw;
 use crate::current::{self, blocking, call, enter, set_errno};
-use crate::fd::{Object, own};
+use crate::fd::{Bound, Object, own};
 use crate::process::Process;
 use crate::socket::{Listener, become_other, unnamed};
 use libc::{c_char, c_int, sockaddr, socklen_t};
@@ -114,18 +114,21 @@ pub(crate) unsafe extern "C-unwind" fn libos_bind(fd: c_int, address: *const soc
         }
         let (listener, ready) = Listener::new()?;
         let node = vfs::Special { kind: vfs::SpecialKind::Socket, object: listener.clone() };
-        p.system.namespace.bind_special(&cwd, path, node, mode)?;
+        p.system.namespace.bind_special(&cwd, path, node, mode).map_err(|e| match e {
+            Errno::EXIST => Errno::ADDRINUSE,
+            other => other,
+        })?;
         become_other(fd, &ready)?;
         let mut fds = p.local.fds.borrow_mut();
         let Object::Kernel(own) = fds.object(fd)?.clone() else { return Err(Errno::NOTSOCK) };
-        fds.replace(fd, Object::Listener(own, listener))?;
+        fds.replace(fd, Object::Listener(Arc::new(Bound { fd: own, listener })))?;
         Ok(0)
     })
 }
 
 fn listener(p: &Process, fd: c_int) -> Option<Arc<Listener>> {
     match p.local.fds.borrow().object(fd) {
-        Ok(Object::Listener(_, listener)) => Some(listener.clone()),
+        Ok(Object::Listener(bound)) => Some(bound.listener.clone()),
         _ => None,
     }
 }

@@ -97,9 +97,15 @@ pub(crate) unsafe extern "C-unwind" fn libos_fclose(file: *mut FILE) -> c_int {
     })
 }
 
+#[inline(never)]
+fn next_file(last: *mut FILE) -> Option<*mut FILE> {
+    enter(|p| p.local.files.borrow().next(last))
+}
+
+#[inline(never)]
 pub(crate) fn flush_all() {
     let mut last = null_mut();
-    while let Some(file) = enter(|p| p.local.files.borrow().next(last)) {
+    while let Some(file) = next_file(last) {
         // SAFETY: streams of the process; flushing may block, so it is outside of critical sections.
         unsafe { libc::fflush(file) };
         last = file;

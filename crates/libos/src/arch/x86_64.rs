@@ -1,11 +1,7 @@
 //! x86-64, System V ABI: rbx, rbp, r12 to r15 and rsp belong to the caller of a function.
 
-use std::arch::naked_asm;
+use std::arch::{asm, naked_asm};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// What `divert_return` was given; always the same function.
-static TARGET: AtomicUsize = AtomicUsize::new(0);
 
 /// Where `run` was called: its stack pointer, below which the callee-saved registers are.
 #[repr(C)]
@@ -116,6 +112,15 @@ pub(crate) unsafe extern "C-unwind" fn vfork_return(context: *const VforkContext
     )
 }
 
+/// Where the caller's stack is.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let value;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// The interrupted instruction of a signal handler's context.
 ///
 /// # Safety
@@ -137,25 +142,19 @@ pub(crate) unsafe fn return_to_leave(ucontext: *mut c_void, context: *const Cont
     registers[libc::REG_RSI as usize] = value as i64;
 }
 
-/// Makes the innermost call from the program's code return to `target` instead. The return address is the first word on
-/// the stack that `is_code` knows; a word that only looks like one belongs to a frame of the C library, which then gets `target` for a
-/// function of the program. `target` must cope with both.
+/// Makes the innermost call from the program's code return to `signal::end_now` instead. The return address is the first
+/// word on the stack that `is_code` knows; a word that only looks like one belongs to a frame of the C library, which then takes it
+/// for a function of the program: it must cope with both.
 ///
 /// # Safety
 /// `ucontext` is what the kernel gave the handler, on the stack of the `run` that filled `context`.
-pub(crate) unsafe fn divert_return(
-    ucontext: *mut c_void,
-    context: *const Context,
-    is_code: impl Fn(usize) -> bool,
-    target: extern "C-unwind" fn() -> !,
-) {
-    TARGET.store(target as usize, Ordering::Relaxed);
+pub(crate) unsafe fn divert_return(ucontext: *mut c_void, context: *const Context, is_code: impl Fn(usize) -> bool) {
     // SAFETY: the words between the two are on this thread's stack.
     unsafe {
         let mut word = (*ucontext.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RSP as usize] as *mut usize;
         let end = (*context).stack_pointer as *mut usize;
         while word < end {
-            if is_code(*word) {
+            if is_code(word.read()) {
                 *word = diverted as *const () as usize;
                 return;
             }
@@ -167,5 +166,5 @@ pub(crate) unsafe fn divert_return(
 /// Aligns the stack as a call does.
 #[unsafe(naked)]
 unsafe extern "C-unwind" fn diverted() -> ! {
-    naked_asm!("and rsp, -16", "call qword ptr [rip + {target}]", "ud2", target = sym TARGET)
+    naked_asm!("and rsp, -16", "call {end}", "ud2", end = sym crate::signal::end_now)
 }

@@ -6,6 +6,7 @@
 
 use crate::process::Status;
 use crate::{arch, current};
+use std::cell::OnceCell;
 use std::ffi::{c_int, c_void};
 use std::mem::zeroed;
 use std::ptr::null_mut;
@@ -64,8 +65,11 @@ pub(crate) fn release() {
 }
 
 unsafe extern "C-unwind" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel filled `info`.
+    let sent = unsafe { (*info).si_code } <= 0;
     if let Some(p) = current::get()
         && p.signals.critical.get() == 0
+        && !sent
     {
         // SAFETY: the kernel filled `info` for a fault.
         p.signals.note_fault(signal, unsafe { (*info).si_addr() } as usize);
@@ -74,22 +78,28 @@ unsafe extern "C-unwind" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, 
         return;
     }
     // SAFETY: chained as the kernel would have called it.
-    unsafe { chain(signal, info, context) };
+    unsafe { chain(signal, info, context, sent) };
 }
 
-/// Does what the host would have done.
+/// Does what the host would have done. `sent`: somebody sent the signal, nothing faulted.
 ///
 /// # Safety
 /// Called from a signal handler with the kernel's arguments.
-unsafe fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+unsafe fn chain(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, sent: bool) {
     let i = SIGNALS.iter().position(|s| *s == signal).unwrap_or(0);
     // SAFETY: written before the handler was set.
     let before = unsafe { BEFORE[i] };
     match before.sa_sigaction {
+        libc::SIG_IGN if sent => {}
         libc::SIG_DFL | libc::SIG_IGN => {
             // The instruction runs again, faults again, and the default action ends the host with the right status.
-            // SAFETY: valid structures.
-            unsafe { libc::sigaction(signal, &before, null_mut()) };
+            // SAFETY: valid structures, and a signal to this process.
+            unsafe {
+                libc::sigaction(signal, &before, null_mut());
+                if sent {
+                    libc::raise(signal);
+                }
+            }
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
             // SAFETY: the host set a handler of this form.
@@ -125,6 +135,26 @@ impl AltStack {
         };
         AltStack { _memory: memory, before }
     }
+}
+
+thread_local! {
+    static PREPARED: OnceCell<Option<AltStack>> = const { OnceCell::new() };
+}
+
+/// Makes a thread of the host fit for coroutines, once: signals get through, and there is a stack for the fault handler.
+/// The latter goes when the thread ends.
+pub(crate) fn prepare_thread() {
+    PREPARED.with(|prepared| {
+        prepared.get_or_init(|| {
+            super::let_in();
+            // SAFETY: asks only.
+            let has_one = unsafe {
+                let mut now: libc::stack_t = zeroed();
+                libc::sigaltstack(null_mut(), &mut now) == 0 && now.ss_flags & libc::SS_DISABLE == 0
+            };
+            (!has_one).then(AltStack::new)
+        });
+    });
 }
 
 impl Drop for AltStack {

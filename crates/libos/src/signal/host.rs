@@ -67,6 +67,43 @@ pub(crate) fn thread_mask() -> libc::sigset_t {
     }
 }
 
+/// Unblocks the signals on which processes rely, on a thread of the host that is to run a coroutine.
+pub(crate) fn let_in() {
+    // SAFETY: a set is filled, and the calling thread's mask changed.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in [reserved()].iter().chain(&fault::SIGNALS) {
+            libc::sigaddset(&mut set, *signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, null_mut());
+    }
+}
+
+/// Does `call`; a SIGPIPE that it causes vanishes.
+pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
+    // SAFETY: valid sets; the calling thread's mask is put back. `errno` is the call's.
+    unsafe {
+        let mut pipe: libc::sigset_t = zeroed();
+        let mut before: libc::sigset_t = zeroed();
+        let mut pending: libc::sigset_t = zeroed();
+        libc::sigemptyset(&mut pipe);
+        libc::sigaddset(&mut pipe, libc::SIGPIPE);
+        libc::sigpending(&mut pending);
+        let own = libc::sigismember(&pending, libc::SIGPIPE) == 0;
+        libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut before);
+        let result = call();
+        let errno = current::errno();
+        if own && errno == libc::EPIPE {
+            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            libc::sigtimedwait(&pipe, null_mut(), &now);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
+        current::set_errno(errno);
+        result
+    }
+}
+
 unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(p) = current::get() else { return };
     // SAFETY: the kernel filled `info`; a timer's signal carries the value that it was made with.
@@ -82,7 +119,7 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
         // The C library may hold a lock: end the process where it returns to its own code, and look again a little
         // later, should what looks like that place not be it.
         // SAFETY: the kernel's context, on the stack below `run`.
-        unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word), end_now) };
+        unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word)) };
         p.signals.retry.arm();
         return;
     }
@@ -96,7 +133,7 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
 }
 
 /// Where a diverted return leads to.
-extern "C-unwind" fn end_now() -> ! {
+pub(crate) extern "C-unwind" fn end_now() -> ! {
     let p = current::process();
     // SAFETY: the process has returned to its own code, which has nothing to drop.
     unsafe {

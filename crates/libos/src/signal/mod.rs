@@ -14,8 +14,10 @@ use crate::process::{Process, Status, terminate};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-pub(crate) use fault::{AltStack, acquire as acquire_faults, release as release_faults};
-pub(crate) use host::{install, interrupt, thread_mask};
+pub(crate) use fault::{AltStack, acquire as acquire_faults, prepare_thread, release as release_faults};
+use host::let_in;
+pub(crate) use host::without_sigpipe;
+pub(crate) use host::{end_now, install, interrupt, thread_mask};
 pub(crate) use timer::{Retry, Timer};
 
 /// Number of signals, as in the kernel: 1 to 64.

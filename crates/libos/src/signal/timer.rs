@@ -7,6 +7,7 @@ use rustix::io::{Errno, Result};
 use std::cell::Cell;
 use std::mem::zeroed;
 use std::ptr::null_mut;
+use std::time::Instant;
 
 /// The values that tell the two apart in a signal handler.
 pub(super) const INTERVAL: usize = 1;
@@ -64,13 +65,13 @@ pub(crate) struct Timer {
     kernel: Cell<Option<Kernel>>,
     /// Whether the program has set it; it may have expired since.
     set: Cell<bool>,
-    /// Whether it ran when the process was suspended.
-    running: Cell<bool>,
+    /// What was left when the process was suspended.
+    stopped: Cell<Option<(libc::itimerval, Instant)>>,
 }
 
 impl Timer {
     pub(super) const fn new() -> Timer {
-        Timer { kernel: Cell::new(None), set: Cell::new(false), running: Cell::new(false) }
+        Timer { kernel: Cell::new(None), set: Cell::new(false), stopped: Cell::new(None) }
     }
 
     pub(crate) fn set(&self, new: &libc::itimerval) -> Result<()> {
@@ -104,24 +105,35 @@ impl Timer {
         }
     }
 
-    /// No thread runs the process for a while.
+    /// No thread runs the process for a while: stops the kernel's timer, which would interrupt a thread of the host.
     pub(crate) fn suspend(&self) {
-        let running = self.set.get() && {
-            let left = self.get().it_value;
-            left.tv_sec != 0 || left.tv_usec != 0
-        };
-        self.running.set(running);
-    }
-
-    /// The process continues, perhaps on another thread: aims the timer at it, and catches up with what
-    /// expired meanwhile.
-    pub(crate) fn resume(&self, signals: &Signals) {
-        if !self.running.get() {
+        if !self.set.get() {
             return;
         }
         let left = self.get();
-        let expired = left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0;
-        if expired || self.set(&left).is_err() {
+        let disarmed = left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0;
+        if disarmed {
+            self.set.set(false);
+        // SAFETY: plain data; zero disarms.
+        } else if self.set(&unsafe { zeroed() }).is_ok() {
+            self.stopped.set(Some((left, Instant::now())));
+        }
+    }
+
+    /// The process continues, perhaps on another thread: goes on with what is left, or catches up with what is over.
+    pub(crate) fn resume(&self, signals: &Signals) {
+        let Some((mut left, since)) = self.stopped.take() else { return };
+        let gone = since.elapsed().as_micros() as i64;
+        let value = left.it_value.tv_sec * 1_000_000 + left.it_value.tv_usec;
+        if value > gone {
+            left.it_value = microseconds(value - gone);
+        } else {
+            signals.post(libc::SIGALRM);
+            let interval = left.it_interval.tv_sec * 1_000_000 + left.it_interval.tv_usec;
+            let next = if interval == 0 { 0 } else { interval - (gone - value) % interval };
+            left.it_value = microseconds(next);
+        }
+        if self.set(&left).is_err() {
             signals.post(libc::SIGALRM);
         }
     }
@@ -168,4 +180,8 @@ fn timespec(t: libc::timeval) -> libc::timespec {
 fn timeval(t: libc::timespec) -> libc::timeval {
     // Rounded up: a timer that still runs must not read as disarmed.
     libc::timeval { tv_sec: t.tv_sec, tv_usec: (t.tv_nsec + 999) / 1000 }
+}
+
+fn microseconds(n: i64) -> libc::timeval {
+    libc::timeval { tv_sec: n / 1_000_000, tv_usec: n % 1_000_000 }
 }

@@ -1,0 +1,77 @@
+//! What can be told about a data directory without opening it.
+
+use super::{Lock, State, inspect};
+use crate::error::{Error, Result};
+use std::fs;
+use std::path::Path;
+
+/// A data directory, looked at from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Major version of PostgreSQL.
+    pub version: String,
+    /// The number that identifies the cluster and its standbys.
+    pub system_identifier: u64,
+    /// What the control file says: `shut down`, `in production` (also after a crash), ...
+    pub state: &'static str,
+    /// Who has it open, if anybody has.
+    pub holder: Option<String>,
+    /// Size of all its files, in bytes.
+    pub size: u64,
+    /// Number of databases, with the templates.
+    pub databases: usize,
+}
+
+/// PostgreSQL's `DBState`, by number.
+const STATES: [&str; 7] = [
+    "starting up",
+    "shut down",
+    "shut down in recovery",
+    "shutting down",
+    "in crash recovery",
+    "in archive recovery",
+    "in production",
+];
+
+/// Looks at a data directory, whether it is open or not; changes nothing in it.
+///
+/// # Errors
+/// As for opening it: [`Error::NotACluster`], [`Error::OtherVersion`], [`Error::NotADirectory`].
+pub fn info(path: &Path, our_version: &str) -> Result<Info> {
+    if inspect(path, our_version)? != State::Cluster {
+        return Err(Error::NotACluster(path.into()));
+    }
+    let control = path.join("global/pg_control");
+    let bytes = fs::read(&control).map_err(|e| Error::at(&control, "read", e))?;
+    let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let holder = match Lock::look(path) {
+        Err(Error::InUse { holder, .. }) => Some(holder),
+        _ => None,
+    };
+    let base = path.join("base");
+    let databases = fs::read_dir(&base)
+        .map_err(|e| Error::at(&base, "read", e))?
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .count();
+    Ok(Info {
+        version: our_version.split('.').next().unwrap_or(our_version).to_owned(),
+        system_identifier: u64::from(word(4)) << 32 | u64::from(word(0)),
+        state: STATES.get(word(16) as usize).copied().unwrap_or("unknown"),
+        holder,
+        size: size(path),
+        databases,
+    })
+}
+
+/// Size of a tree; what vanishes meanwhile counts nothing.
+fn size(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => size(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

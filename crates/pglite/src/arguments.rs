@@ -1,0 +1,148 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// PostgreSQL in one program: a database is a directory, and nothing has to be installed or started.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Examples:
+  pglite psql my-data                          an interactive session; the database is made if it is not there
+  pglite psql my-data -c 'SELECT version()'    one statement
+  pglite psql :memory: -f script.sql           a database that leaves nothing behind
+  pglite serve my-data --listen 127.0.0.1:5432 for other programs, until Ctrl-C
+
+Exit status:
+  0 success   1 failure   2 wrong usage   3 the database is in use   4 not a database, or of another version
+  5 an unknown setting or impossible option; `pglite psql` otherwise ends with psql's own status";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run psql on a database, in this very process
+    Psql(Psql),
+    /// Let other programs connect to a database, until Ctrl-C or SIGTERM
+    Serve(Serve),
+    /// Make a new database
+    Init(Init),
+    /// Tell about a database without opening it
+    Info(Info),
+}
+
+/// Which database, and how it is opened.
+#[derive(Args)]
+pub(crate) struct Opening {
+    /// The data directory, made if it is not there; or `:memory:`
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// One of PostgreSQL's settings; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// The superuser
+    #[arg(long, default_value = "postgres", value_name = "NAME")]
+    pub(crate) user: String,
+    /// Let SQL read and write this file or directory of the machine; may be repeated
+    #[arg(long = "allow-path", value_name = "PATH")]
+    pub(crate) allow_paths: Vec<PathBuf>,
+    /// Let SQL open network connections
+    #[arg(long)]
+    pub(crate) allow_network: bool,
+    /// Let SQL start programs of the machine
+    #[arg(long)]
+    pub(crate) allow_programs: bool,
+    /// Show the server's log on standard error
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+/// Run psql on a database, in this very process.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  pglite psql my-data
+  pglite psql my-data -X -A -t -c 'SELECT 1'
+  pglite psql :memory: -v ON_ERROR_STOP=1 -f schema.sql
+  pglite psql --set work_mem=64MB my-data
+
+Options of pglite come before DIR, those of psql after it.")]
+pub(crate) struct Psql {
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// Arguments of psql
+    #[arg(value_name = "PSQL ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Let other programs connect to a database, until Ctrl-C or SIGTERM.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  pglite serve my-data                            a Unix socket in the data directory
+  pglite serve my-data --socket /run/app          a Unix socket in that folder
+  pglite serve my-data --listen 127.0.0.1:5432    TCP
+  pglite serve :memory: --listen 127.0.0.1:6000
+
+When the server is ready, one line `ready URI` is printed on standard output. Connections from outside ask for a password (SCRAM):
+that of --password, or else a random one, which the URI holds and the file libpglite.password of the data directory keeps.")]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// A TCP address to listen on; may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// A folder for a Unix socket; may be repeated
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) socket: Vec<PathBuf>,
+    /// The port in the Unix socket's name
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// The superuser's password, for a new database
+    #[arg(long, env = "PGLITE_PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+}
+
+/// Make a new database.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  pglite init my-data
+  pglite init my-data --user alice --password secret
+  pglite init my-data --locale de_DE.UTF-8")]
+pub(crate) struct Init {
+    /// The data directory: missing or empty
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// The superuser
+    #[arg(long, default_value = "postgres", value_name = "NAME")]
+    pub(crate) user: String,
+    /// The superuser's password, for those who connect from outside
+    #[arg(long, env = "PGLITE_PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// Encoding [default: UTF8]
+    #[arg(long)]
+    pub(crate) encoding: Option<String>,
+    /// Locale of the machine [default: C.UTF-8, the same on every machine]
+    #[arg(long)]
+    pub(crate) locale: Option<String>,
+}
+
+/// Tell about a database without opening it.
+#[derive(Args)]
+pub(crate) struct Info {
+    /// The data directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE, for example work_mem=64MB".into()),
+    }
+}

@@ -1,0 +1,154 @@
+//! What the commands do.
+
+use crate::arguments::{Info, Init, Opening, Psql, Serve};
+use libpglite::{Access, Builder, Database, Error, Result, Severity, Status, Stdio};
+use rustix::stdio::{stderr, stdin, stdout};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::Write;
+use std::os::fd::BorrowedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn builder(opening: &Opening) -> Builder {
+    let mut builder = Database::builder(&opening.directory).user(&opening.user);
+    for (name, value) in &opening.settings {
+        builder = builder.setting(name, value);
+    }
+    for path in &opening.allow_paths {
+        builder = builder.allow_path(path, Access::ReadWrite);
+    }
+    builder = builder.allow_network(opening.allow_network).allow_programs(opening.allow_programs);
+    match opening.verbose {
+        true => builder.log(|message| eprintln!("{}", message.text)),
+        false => builder.no_log(),
+    }
+}
+
+fn signals(list: &[i32]) -> Result<Signals> {
+    Signals::new(list).map_err(|source| Error::Io { context: format!("cannot take care of signals: {source}"), source })
+}
+
+/// A duplicate of one of our standard streams, for a program inside; nothing where it is closed.
+fn stream(fd: BorrowedFd<'_>) -> Stdio {
+    match rustix::io::fcntl_dupfd_cloexec(fd, 3) {
+        Ok(fd) => Stdio::Fd(fd),
+        Err(_) => Stdio::Null,
+    }
+}
+
+pub(crate) fn psql(arguments: Psql) -> Result<ExitCode> {
+    let mut signals = signals(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+    let database = builder(&arguments.opening).open()?;
+    let streams = [stream(stdin()), stream(stdout()), stream(stderr())];
+    let client = Arc::new(database.program("psql", arguments.arguments, &[], streams)?);
+    let target = client.clone();
+    let handle = signals.handle();
+    let forward = std::thread::spawn(move || {
+        for signal in signals.forever() {
+            // It may have ended in the meantime.
+            let _ = target.kill(signal);
+        }
+    });
+    let status = client.wait();
+    handle.close();
+    let _ = forward.join();
+    drop(client);
+    database.close()?;
+    Ok(match status {
+        Status::Exited(code) => ExitCode::from(code as u8),
+        Status::Signaled(signal) => ExitCode::from(128 + signal as u8),
+    })
+}
+
+pub(crate) fn serve(arguments: Serve) -> Result<ExitCode> {
+    let mut signals = signals(&[SIGINT, SIGTERM, SIGHUP])?;
+    let mut builder = builder(&arguments.opening);
+    if !arguments.opening.verbose {
+        builder = builder.log(|message| {
+            if message.severity >= Severity::Warning {
+                eprintln!("{}", message.text);
+            }
+        });
+    }
+    for address in &arguments.listen {
+        builder = builder.listen_tcp(*address);
+    }
+    for folder in &arguments.socket {
+        builder = builder.listen_socket(folder);
+    }
+    if arguments.listen.is_empty() && arguments.socket.is_empty() {
+        if arguments.opening.directory.as_os_str() == ":memory:" {
+            return Err(Error::Option(
+                "a database in memory has no place for a socket: add --listen or --socket".into(),
+            ));
+        }
+        // The folder has to be there before the listener can be named.
+        let folder = &arguments.opening.directory;
+        std::fs::create_dir_all(folder)
+            .map_err(|source| Error::Io { context: format!("cannot create {}: {source}", folder.display()), source })?;
+        builder = builder.listen_socket(folder);
+    }
+    if let Some(port) = arguments.port {
+        builder = builder.port(port);
+    }
+    if let Some(password) = arguments.password {
+        builder = builder.password(password);
+    }
+    let database = builder.open()?;
+    let uri = database.uri()?;
+    let mut out = std::io::stdout();
+    // Whoever does not listen does not want to know.
+    let _ = writeln!(out, "ready {uri}").and_then(|()| out.flush());
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let handle = signals.handle();
+    let stopping = stop.clone();
+    let waiter = std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            stopping.store(true, Ordering::SeqCst);
+        }
+    });
+    while !stop.load(Ordering::SeqCst) && !database.wait(Duration::from_millis(50)) {}
+    let ended = database.has_ended();
+    handle.close();
+    let _ = waiter.join();
+    database.close()?;
+    Ok(if ended && !stop.load(Ordering::SeqCst) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+pub(crate) fn init(arguments: Init) -> Result<ExitCode> {
+    let directory = &arguments.directory;
+    if libpglite::info(directory).is_ok() {
+        eprintln!("pglite: {} is a database already; nothing was changed", directory.display());
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut builder = Database::builder(directory).user(arguments.user).no_log();
+    if let Some(password) = arguments.password {
+        builder = builder.password(password);
+    }
+    if let Some(encoding) = arguments.encoding {
+        builder = builder.encoding(encoding);
+    }
+    if let Some(locale) = arguments.locale {
+        builder = builder.locale(locale);
+    }
+    builder.open()?.close()?;
+    println!("made a database of PostgreSQL {} in {}", libpglite::postgres_version(), directory.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn info(arguments: Info) -> Result<ExitCode> {
+    let info = libpglite::info(&arguments.directory)?;
+    let holder = info.holder.unwrap_or_else(|| "nobody".into());
+    println!("directory          {}", arguments.directory.display());
+    println!("PostgreSQL         {} (this program has {})", info.version, libpglite::postgres_version());
+    println!("system identifier  {}", info.system_identifier);
+    println!("state              {}", info.state);
+    println!("open in            {holder}");
+    println!("databases          {}, with the templates", info.databases);
+    println!("size               {:.1} MB", info.size as f64 / 1e6);
+    Ok(ExitCode::SUCCESS)
+}

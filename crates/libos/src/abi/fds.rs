@@ -520,7 +520,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_ppoll(
     }
     let mut kernel = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MOST];
     let mut ready = 0;
-    for i in 0..count {
+    for (i, polled) in kernel.iter_mut().enumerate().take(count) {
         // SAFETY: C's contract.
         let asked = unsafe { &mut *fds.add(i) };
         asked.revents = 0;
@@ -528,7 +528,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_ppoll(
             asked.revents = asked.events & (libc::POLLIN | libc::POLLOUT) as c_short;
             ready += c_int::from(asked.revents != 0);
         } else {
-            kernel[i] = libc::pollfd { fd: raw(asked.fd).unwrap_or(-1), events: asked.events, revents: 0 };
+            *polled = libc::pollfd { fd: raw(asked.fd).unwrap_or(-1), events: asked.events, revents: 0 };
         }
     }
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -45,7 +45,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_posix_memalign(
     align: size_t,
     size: size_t,
 ) -> c_int {
-    if !align.is_power_of_two() || align % size_of::<usize>() != 0 {
+    if !align.is_power_of_two() || !align.is_multiple_of(size_of::<usize>()) {
         return libc::EINVAL;
     }
     let memory = enter(|p| p.local.heap.borrow_mut().memalign(align, size));

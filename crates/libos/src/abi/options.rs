@@ -110,7 +110,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_getopt(
 ///
 /// # Safety
 /// As `getopt_long`.
-unsafe fn in_order<'a>(argc: c_int, argv: *mut *mut c_char, options: &'a [u8], long: *const LongOption) -> &'a [u8] {
+unsafe fn in_order(argc: c_int, argv: *mut *mut c_char, options: &[u8], long: *const LongOption) -> &[u8] {
     let p = current::process();
     let plain = options.strip_prefix(b"+").or_else(|| options.strip_prefix(b"-")).unwrap_or(options);
     if p.local.getopt.get() == 0 && plain.len() == options.len() && crate::env::get(p, b"POSIXLY_CORRECT").is_none() {

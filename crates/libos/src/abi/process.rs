@@ -183,9 +183,10 @@ pub(crate) unsafe extern "C-unwind" fn libos_exit(code: c_int) -> ! {
     // Each function is taken off before it runs: it may call `exit` again.
     loop {
         let next = next_at_exit();
-        // SAFETY: the program registered it.
         match next {
+            // SAFETY: the program registered it.
             Some(AtExit::Plain(f)) => unsafe { f() },
+            // SAFETY: as above.
             Some(AtExit::WithArgument(f, argument)) => unsafe { f(argument) },
             None => break,
         }

@@ -78,7 +78,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_pthread_sigmask(
     set: *const sigset_t,
     old: *mut sigset_t,
 ) -> c_int {
-    let result = enter(|p| {
+    enter(|p| {
         let before = p.signals.mask();
         // SAFETY: C's contract: null or valid.
         unsafe {
@@ -96,8 +96,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_pthread_sigmask(
             }
         }
         0
-    });
-    result
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -188,8 +188,8 @@ unsafe fn accept_own(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) 
             };
             let internal = connection.internal;
             if !address.is_null() && !length.is_null() {
-                // SAFETY: C's contract: room for `*length` bytes.
                 let peer = unnamed();
+                // SAFETY: C's contract: room for `*length` bytes.
                 unsafe {
                     let room = (*length as usize).min(size_of::<libc::sa_family_t>());
                     std::ptr::copy_nonoverlapping((&raw const peer).cast::<u8>(), address.cast(), room);

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod caller;
+mod crashes;
 mod creation;
 mod features;
 mod forked;
@@ -12,6 +13,7 @@ mod lifecycle;
 mod listeners;
 mod memory;
 mod policy;
+mod replication;
 mod sessions;
 mod standalone;
 mod support;

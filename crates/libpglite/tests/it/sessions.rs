@@ -330,3 +330,34 @@ fn prepared_statements_are_kept() {
     );
     db.close();
 }
+
+#[test]
+fn large_results_and_large_statements() {
+    let db = memory();
+    let mut client = db.connect().unwrap();
+    let rows = client.query("SELECT repeat('x', 1000000) FROM generate_series(1, 50)", &[]).unwrap();
+    assert!(rows.len() == 50 && rows.iter().all(|row| row.get::<_, &str>(0).len() == 1_000_000));
+    let long = "y".repeat(50_000_000);
+    let row = client.query_one("SELECT length($1), md5($1) = md5(repeat('y', 50000000))", &[&long]).unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1)), (50_000_000, true));
+    db.close();
+}
+
+#[test]
+fn handles_can_be_shared_and_sent() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<libpglite::Database>();
+    shared::<libpglite::Canceller>();
+    sent::<libpglite::Standalone>();
+    let _guard = guard();
+    let db = libpglite::Database::builder(":memory:").no_log().open().unwrap();
+    let db = std::thread::spawn(move || {
+        db.connect().unwrap().simple_query("SELECT 1").unwrap();
+        db
+    })
+    .join()
+    .unwrap();
+    // The thread that opened it is gone.
+    std::thread::spawn(move || db.close().unwrap()).join().unwrap();
+}

@@ -1,0 +1,196 @@
+/*
+ * Processes that signal each other while they end.
+ */
+#include "support.h"
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/time.h>
+
+static volatile int count;
+static void on_signal(int n) { count++; }
+
+/* Ends by itself after a moment that differs; who sends it signals may be late, early or in the middle. */
+static int
+command_short(int argc, char **argv)
+{
+	volatile unsigned turns = 0;
+	unsigned	end = strtoul(argv[1], NULL, 10) * 7919 % 40000;
+
+	signal(SIGUSR1, on_signal);
+	while (turns < end)
+		turns++;
+	return 0;
+}
+
+/* Starts short-lived children and sends them signals until they are gone. */
+static int
+command_kill(int argc, char **argv)
+{
+	int			rounds = atoi(argv[1]);
+	long		sent = 0;
+
+	for (int i = 0; i < rounds; i++)
+	{
+		char		text[20];
+		int			status = 0;
+		int			pid;
+
+		snprintf(text, sizeof text, "%d", i);
+		pid = start("storm", "short", text, NULL);
+		while (waitpid(pid, &status, WNOHANG) == 0)
+		{
+			CHECK(kill(pid, SIGUSR1) == 0 || errno == ESRCH);
+			sent++;
+		}
+		CHECK(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGUSR1);
+		CHECK(kill(pid, SIGUSR1) == -1 && errno == ESRCH);
+	}
+	say("%d\n", sent > 0);
+	return 0;
+}
+
+/* Two that answer each signal with one, as long as they live. */
+static int
+command_ping(int argc, char **argv)
+{
+	int			other = atoi(argv[1]);
+	int			most = atoi(argv[2]);
+	sigset_t	set;
+	int			n;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	tell("ready");
+	while (count < most)
+	{
+		CHECK(sigwait(&set, &n) == 0);
+		count++;
+		if (kill(other ? other : getppid(), SIGUSR1) < 0)
+			break;
+	}
+	return 0;
+}
+
+/* Asynchronously, in both directions, while both compute and allocate. */
+static int
+command_cross(int argc, char **argv)
+{
+	int			other = argc > 1 ? atoi(argv[1]) : 0;
+	char		me[20];
+
+	signal(SIGUSR1, on_signal);
+	if (!other)
+	{
+		snprintf(me, sizeof me, "%d", getpid());
+		other = start("storm", "cross", me, NULL);
+	}
+	for (int i = 0; i < 20000; i++)
+	{
+		char		text[50];
+
+		snprintf(text, sizeof text, "%d", i);
+		free(strdup(text));
+		kill(other, SIGUSR1);
+	}
+	if (argc <= 1)
+	{
+		CHECK(finish(other) == 0);
+		say("done\n");
+	}
+	return 0;
+}
+
+/* Listens by signalfd and ends at once: who signals it must not write into the file that gets the descriptor's number next. */
+static int
+command_listen(int argc, char **argv)
+{
+	sigset_t	set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGURG);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	CHECK(signalfd(-1, &set, SFD_NONBLOCK) >= 0);
+	return 0;
+}
+
+static int
+command_signalfd(int argc, char **argv)
+{
+	int			rounds = atoi(argv[1]);
+
+	for (int i = 0; i < rounds; i++)
+	{
+		int			pid = start("storm", "listen", NULL, NULL);
+		int			status;
+
+		while (waitpid(pid, &status, WNOHANG) == 0)
+			kill(pid, SIGURG);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	return 0;
+}
+
+/* Opens files all the time, writes little and reads all: nobody else's bytes may be there. */
+static int
+command_files(int argc, char **argv)
+{
+	int			rounds = atoi(argv[2]);
+	char		path[200];
+
+	snprintf(path, sizeof path, "%s/files.%d", argv[1], getpid());
+	for (int i = 0; i < rounds; i++)
+	{
+		char		buffer[100];
+		int			fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+		int			pipes[2];
+
+		CHECK(fd >= 0 && write(fd, "mine", 4) == 4 && pipe2(pipes, O_NONBLOCK) == 0);
+		CHECK(pread(fd, buffer, sizeof buffer, 0) == 4 && memcmp(buffer, "mine", 4) == 0);
+		CHECK(read(pipes[0], buffer, sizeof buffer) == -1 && errno == EAGAIN);
+		CHECK(close(fd) == 0 && close(pipes[0]) == 0 && close(pipes[1]) == 0);
+	}
+	return 0;
+}
+
+/* Is signalled all the time, in all it does, and does it right. */
+static int
+command_busy(int argc, char **argv)
+{
+	struct itimerval often = {{0, 300}, {0, 300}};
+	char		path[200];
+	FILE	   *file;
+	int			sum = 0;
+
+	signal(SIGALRM, on_signal);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	for (int i = 0; i < 2000; i++)
+	{
+		int			value;
+		char		name[20];
+
+		snprintf(path, sizeof path, "%s/busy.%d.%d", argv[1], getpid(), i);
+		snprintf(name, sizeof name, "N%d", i % 10);
+		file = fopen(path, "w+");
+		CHECK(file && fprintf(file, "%d\n", i) > 0 && fseek(file, 0, SEEK_SET) == 0);
+		CHECK(fscanf(file, "%d", &value) == 1 && value == i && fclose(file) == 0 && unlink(path) == 0);
+		CHECK(setenv(name, path, 1) == 0 && strcmp(getenv(name), path) == 0);
+		sum += value;
+		for (int k = 0; k < 20; k++)
+			free(malloc(i * k % 5000));
+	}
+	CHECK(sum == 1999000 && count > 0);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct command commands[] = {
+		{"short", command_short}, {"kill", command_kill}, {"ping", command_ping}, {"cross", command_cross},
+		{"listen", command_listen}, {"signalfd", command_signalfd}, {"files", command_files}, {"busy", command_busy},
+		{NULL, NULL}
+	};
+
+	return dispatch(commands, argc, argv);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One message of a server process, without its line end.
@@ -56,7 +57,8 @@ impl Log {
     pub(crate) fn write(&self, message: &Message<'_>) {
         match self {
             Log::Discard => {}
-            Log::Callback(f) => f(message),
+            // A panic is reported by its hook; the process that wrote the message goes on.
+            Log::Callback(f) => drop(catch_unwind(AssertUnwindSafe(|| f(message)))),
             Log::Tracing => {
                 let (pid, text) = (message.pid, message.text);
                 match message.severity {

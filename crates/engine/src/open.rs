@@ -21,17 +21,17 @@ pub(crate) struct Opened {
 /// What was made, so that a failure can take it back.
 pub(crate) struct Created {
     path: PathBuf,
-    directory_too: bool,
+    /// The directory and those above it that were not there, the innermost first.
+    directories: Vec<PathBuf>,
 }
 
 impl Created {
     /// Removes what was made.
     pub(crate) fn undo(self) {
         // Best effort: the error that led here is the one to tell.
-        if self.directory_too {
-            let _ = fs::remove_dir_all(&self.path);
-        } else {
-            let _ = clear(&self.path);
+        let _ = clear(&self.path);
+        for directory in self.directories {
+            let _ = fs::remove_dir(directory);
         }
     }
 
@@ -75,8 +75,8 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
         return Ok(Opened { machine, path, created: None, lock: Some(lock) });
     }
-    let missing = state == State::Missing;
-    if missing {
+    let directories = missing_directories(path);
+    if state == State::Missing {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::at(path, "create", e))?;
     }
     let path = canonical(&options.location)?.unwrap_or_default();
@@ -89,7 +89,7 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
     if cluster::is_unfinished(&path) {
         clear(&path)?;
     }
-    let created = Created { path: path.clone(), directory_too: missing };
+    let created = Created { path: path.clone(), directories };
     match make(resources, options, &path) {
         Ok(machine) => Ok(Opened { machine, path, created: Some(created), lock: Some(lock) }),
         Err(e) => {
@@ -97,6 +97,12 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
             Err(e)
         }
     }
+}
+
+/// The directories of `path` that are not there, the innermost first.
+fn missing_directories(path: &Path) -> Vec<PathBuf> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    path.ancestors().take_while(|directory| !directory.exists()).map(Path::to_owned).collect()
 }
 
 /// The template, where it is what the options ask for.

@@ -69,6 +69,7 @@ impl Coroutine {
         self.process.leave_thread(before);
         if let CoroutineResult::Return(status) = result {
             self.stack = None;
+            signal::let_in();
             self.process.reclaim();
             self.process.system.ended(&self.process, status);
             self.process.system.forget(self.process.pid);

@@ -18,7 +18,7 @@ use crate::system::System;
 use crate::{current, dir, memory, users};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{CString, c_char, c_void};
-use std::sync::atomic::AtomicI32;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// How a process ended.
@@ -187,7 +187,7 @@ impl Process {
     /// Posts `signal` and, where it is not blocked, interrupts the thread that runs the process.
     pub(crate) fn post(&self, signal: i32) {
         let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
-        if self.signals.post(signal) && *thread != 0 {
+        if self.signals.post(signal) && *thread != 0 && !self.signals.called.swap(true, Ordering::SeqCst) {
             signal::interrupt(*thread);
         }
     }
@@ -196,7 +196,10 @@ impl Process {
     pub(crate) fn attach(&self, on: bool) {
         // SAFETY: a system call.
         let tid = if on { unsafe { libc::gettid() } } else { 0 };
-        *self.thread.lock().unwrap_or_else(|e| e.into_inner()) = tid;
+        let mut thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        *thread = tid;
+        // What was sent to another thread does not count.
+        self.signals.called.store(false, Ordering::SeqCst);
     }
 
     /// Takes the `signalfd` out of senders' reach before it is closed.
@@ -291,6 +294,9 @@ unsafe extern "C-unwind" fn start(argument: *mut c_void) -> usize {
     // SAFETY: `Process::run` passes itself.
     let p = unsafe { &*argument.cast::<Process>() };
     let (argc, argv, envp) = current::enter(prepare);
+    p.signals.critical.set(0);
+    // SAFETY: nothing to drop in this frame.
+    unsafe { signal::deliver(p) };
     // SAFETY: the program's own functions, with arguments as C expects them.
     unsafe {
         for hook in p.program.constructors().iter().flatten() {
@@ -333,6 +339,7 @@ fn prepare(p: &'static Process) -> (i32, *mut *mut c_char, *mut *mut c_char) {
 /// # Safety
 /// Called on the thread that runs `p`; no frame between this and the program's first has anything to drop.
 pub(crate) unsafe fn terminate(p: &Process, status: Status) -> ! {
+    p.signals.critical.set(1);
     // SAFETY: the process runs, so its `run` is below on this stack.
     unsafe { arch::leave(p.exit_context(), status.encode()) }
 }

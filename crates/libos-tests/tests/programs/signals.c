@@ -204,7 +204,7 @@ command_errno(int argc, char **argv)
 static void
 alarm_in(int ms)
 {
-	struct itimerval soon = {{0, 0}, {0, ms * 1000}};
+	struct itimerval soon = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
 
 	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
 }

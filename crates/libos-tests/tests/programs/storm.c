@@ -79,12 +79,18 @@ command_cross(int argc, char **argv)
 	int			other = argc > 1 ? atoi(argv[1]) : 0;
 	char		me[20];
 
+	sigset_t	set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGUSR1, on_signal);
 	if (!other)
 	{
 		snprintf(me, sizeof me, "%d", getpid());
 		other = start("storm", "cross", me, NULL);
 	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	for (int i = 0; i < 20000; i++)
 	{
 		char		text[50];

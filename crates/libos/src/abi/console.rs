@@ -17,7 +17,10 @@ pub(crate) unsafe extern "C-unwind" fn libos_suspend() {
     let p = current::process();
     // The process may go on in another thread, and the compiler does not expect that of a function: nothing that is
     // thread-local may be looked up in this frame, before and after.
+    // A signal finds the thread outside of the process's stack.
+    p.signals.critical.set(1);
     switch(p.local.suspend.get().cast());
+    p.signals.critical.set(0);
     // SAFETY: nothing to drop here; signals may have come while the process was away.
     unsafe { signal::deliver(p) };
 }

@@ -3,7 +3,7 @@
 //! Which signal: the first of `SIGRTMAX - 3` downwards whose disposition is the default. Its disposition is set
 //! once and stays; no other disposition of the host is touched, but those of synchronous faults (see `fault`).
 
-use super::{deliver, fatal_pending, fault, timer};
+use super::{Caller, deliver, deliver_from, fatal_pending, fault, timer};
 use crate::process::{Status, terminate};
 use crate::{arch, current};
 use std::ffi::{c_int, c_void};
@@ -33,8 +33,8 @@ fn reserve() -> Option<i32> {
             }
             let mut new: libc::sigaction = zeroed();
             new.sa_sigaction = on_signal as *const () as usize;
-            // NODEFER and no mask: a handler of the program may jump out, and must find nothing blocked.
-            new.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NODEFER;
+            // Blocked while our handler runs, or many senders would fill the stack; not while the program's run.
+            new.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
             if libc::sigaction(signal, &new, null_mut()) == 0 {
                 RESERVED.store(signal, Ordering::SeqCst);
                 return Some(signal);
@@ -64,6 +64,17 @@ pub(crate) fn thread_mask() -> libc::sigset_t {
             libc::sigdelset(&mut set, *signal);
         }
         set
+    }
+}
+
+/// Blocks or unblocks the reserved signal on the calling thread.
+pub(super) fn hold(on: bool) {
+    // SAFETY: a set is filled, and the calling thread's mask changed.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, reserved());
+        libc::pthread_sigmask(if on { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK }, &set, null_mut());
     }
 }
 
@@ -106,6 +117,8 @@ pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
 
 unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(p) = current::get() else { return };
+    // From here on another one may be sent, which waits until this one is done.
+    p.signals.called.store(false, Ordering::SeqCst);
     // SAFETY: the kernel filled `info`; a timer's signal carries the value that it was made with.
     if unsafe { (*info).si_code == libc::SI_TIMER && (*info).si_value().sival_ptr as usize == timer::INTERVAL } {
         p.signals.timer.expired(&p.signals);
@@ -127,7 +140,7 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     // A handler may block by itself, or jump out.
     p.signals.blocking.set(false);
     // SAFETY: outside critical sections, so between instructions of the program or of a C library function.
-    unsafe { deliver(p) };
+    unsafe { deliver_from(p, Caller::Handler) };
     p.signals.blocking.set(blocking);
     current::set_errno(errno);
 }

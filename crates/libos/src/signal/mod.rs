@@ -12,12 +12,11 @@ mod timer;
 
 use crate::process::{Process, Status, terminate};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 pub(crate) use fault::{AltStack, acquire as acquire_faults, prepare_thread, release as release_faults};
-use host::let_in;
 pub(crate) use host::without_sigpipe;
-pub(crate) use host::{end_now, install, interrupt, thread_mask};
+pub(crate) use host::{end_now, install, interrupt, let_in, thread_mask};
 pub(crate) use timer::{Retry, Timer};
 
 /// Number of signals, as in the kernel: 1 to 64.
@@ -60,7 +59,10 @@ pub(crate) struct Signals {
     fd_mask: AtomicU64,
     fd: AtomicI32,
     dispositions: [Cell<Disposition>; COUNT],
-    /// Depth of critical sections; only the process's own thread and its handlers look at it.
+    /// Whether the reserved signal was sent and has not arrived yet: one is enough.
+    pub(crate) called: AtomicBool,
+    /// Depth of critical sections; only the process's own thread and its handlers look at it. All is critical before the
+    /// program begins, after it has ended and while it is suspended.
     pub(crate) critical: Cell<u32>,
     /// Whether the thread is in a system call that may block, with nothing of the C library in its hands; looked at as above.
     pub(crate) blocking: Cell<bool>,
@@ -85,7 +87,8 @@ impl Signals {
             fd_mask: AtomicU64::new(0),
             fd: AtomicI32::new(-1),
             dispositions: std::array::from_fn(|i| Cell::new(ignored(i).unwrap_or(Disposition::DEFAULT))),
-            critical: Cell::new(0),
+            called: AtomicBool::new(false),
+            critical: Cell::new(1),
             blocking: Cell::new(false),
             handled: Cell::new(0),
             timer: Timer::new(),
@@ -178,10 +181,41 @@ impl Signals {
 /// Called on the thread that runs `p`, outside critical sections; no frame between this and the program has
 /// anything to drop, for a handler may never come back.
 pub(crate) unsafe fn deliver(p: &Process) {
+    // SAFETY: by the caller's promise.
+    unsafe { deliver_from(p, Caller::Program) }
+}
+
+/// Who delivers signals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Program,
+    /// The handler of the reserved signal, which is blocked meanwhile: it must not be where the program's code runs, nor
+    /// after the process's end.
+    Handler,
+}
+
+impl Caller {
+    fn leave(self) {
+        if self == Caller::Handler {
+            host::hold(false);
+        }
+    }
+
+    fn back(self) {
+        if self == Caller::Handler {
+            host::hold(true);
+        }
+    }
+}
+
+/// # Safety
+/// As `deliver`.
+unsafe fn deliver_from(p: &Process, caller: Caller) {
     let signals = &p.signals;
     while let Some(signal) = signals.take(!signals.mask()) {
         let disposition = signals.disposition(signal);
         if signal == libc::SIGKILL {
+            caller.leave();
             // SAFETY: by the caller's promise.
             unsafe { terminate(p, Status::Signaled(signal)) }
         }
@@ -189,6 +223,7 @@ pub(crate) unsafe fn deliver(p: &Process) {
             libc::SIG_IGN => {}
             libc::SIG_DFL => {
                 if bit(signal) & IGNORED_BY_DEFAULT == 0 {
+                    caller.leave();
                     // SAFETY: by the caller's promise.
                     unsafe { terminate(p, Status::Signaled(signal)) }
                 }
@@ -201,6 +236,7 @@ pub(crate) unsafe fn deliver(p: &Process) {
                 if disposition.flags & libc::SA_RESETHAND != 0 {
                     signals.set_disposition(signal, Disposition::DEFAULT);
                 }
+                caller.leave();
                 // SAFETY: the program gave the handler to sigaction; the kernel, too, would call it so.
                 unsafe {
                     if disposition.flags & libc::SA_SIGINFO != 0 {
@@ -214,6 +250,7 @@ pub(crate) unsafe fn deliver(p: &Process) {
                         f(signal);
                     }
                 }
+                caller.back();
                 signals.set_mask(before);
             }
         }

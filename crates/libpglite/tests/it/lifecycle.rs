@@ -238,3 +238,15 @@ fn a_crash_of_the_process_between_two_opens_of_its_own_pid() {
     open(&path).unwrap().close().unwrap();
     assert!(!lock.exists());
 }
+
+#[test]
+fn a_directory_can_be_looked_at() {
+    let db = support::directory_with(|b| b);
+    let info = libpglite::info(db.path()).unwrap();
+    assert_eq!((info.version.as_str(), info.state, info.databases), ("18", "in production", 3));
+    assert!(info.holder.unwrap().contains(&std::process::id().to_string()));
+    let row = db.connect().unwrap().query_one("SELECT system_identifier FROM pg_control_system()", &[]).unwrap();
+    assert_eq!(info.system_identifier as i64, row.get::<_, i64>(0));
+    assert!(libpglite::info(db.path().join("base")).is_err());
+    db.close();
+}

@@ -2,7 +2,7 @@
 
 use libpglite::{Builder, Database};
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// No test takes this long, unless it hangs.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// No test takes this long, unless it hangs; a new cluster waits for a busy disk.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 static RUNNING: Mutex<Option<HashMap<usize, (String, Instant)>>> = Mutex::new(None);
 
@@ -27,7 +27,8 @@ pub(crate) fn guard() -> Guard {
                 let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
                 for (name, since) in running.iter().flat_map(HashMap::values) {
                     if since.elapsed() > LIMIT {
-                        eprintln!("the test {name} hangs");
+                        // Not `eprintln`, which the test harness would catch.
+                        let _ = writeln!(std::io::stderr(), "the test {name} hangs\n{}", threads());
                         std::process::abort();
                     }
                 }
@@ -39,6 +40,16 @@ pub(crate) fn guard() -> Guard {
     let id = (0..).find(|id| !running.contains_key(id)).unwrap();
     running.insert(id, (std::thread::current().name().unwrap_or("?").to_owned(), Instant::now()));
     Guard(id)
+}
+
+/// The threads of this process, and what each waits for.
+fn threads() -> String {
+    let mut all = String::new();
+    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        all += &format!("{} {}: {}\n", task.file_name().display(), read("comm").trim(), read("wchan").trim());
+    }
+    all
 }
 
 impl Drop for Guard {

@@ -16,4 +16,3 @@ mod paths;
 mod signals;
 mod sockets;
 mod start;
-mod storm;

@@ -19,7 +19,11 @@ struct CookieFunctions {
 
 unsafe extern "C" {
     fn fopencookie(cookie: *mut c_void, mode: *const c_char, functions: CookieFunctions) -> *mut FILE;
+    fn __fsetlocking(file: *mut FILE, kind: c_int) -> c_int;
 }
+
+/// Of `<stdio_ext.h>`: the C library's functions do not lock the stream.
+const FSETLOCKING_BYCALLER: c_int = 2;
 
 /// The open streams of a process, with their descriptors. The address of the latter is the stream's cookie.
 #[derive(Default)]
@@ -67,6 +71,10 @@ pub(crate) fn open(p: &Process, fd: i32, mode: &std::ffi::CStr) -> Result<*mut F
     if file.is_null() {
         return Err(Errno::from_raw_os_error(current::errno()));
     }
+    // One thread uses it. A process that ends inside the C library, from a signal handler, must not leave it locked:
+    // `reclaim` would wait for that lock for ever, while it holds the one of all streams of the host.
+    // SAFETY: a fresh stream.
+    unsafe { __fsetlocking(file, FSETLOCKING_BYCALLER) };
     p.local.files.borrow_mut().open.insert(file as usize, own);
     Ok(file)
 }

@@ -4,6 +4,7 @@
 //! outlives that. In a critical section no signal handler of the program runs on this thread, so nothing
 //! re-enters the library OS or jumps out of it; what arrives meanwhile is delivered when the section ends.
 
+use crate::heap::Heap;
 use crate::process::{Process, Status, terminate};
 use crate::{arch, signal};
 use std::cell::Cell;
@@ -73,6 +74,21 @@ pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
             unsafe { terminate(p, Status::Signaled(libc::SIGABRT)) }
         }
     }
+}
+
+/// As `enter`, for what only changes the process's heap: where the program has overwritten its records, it is the program
+/// that faults.
+#[inline]
+pub(crate) fn enter_heap<R: Copy>(f: impl FnOnce(&mut Heap) -> R) -> R {
+    enter(|p| {
+        let mut heap = p.local.heap.borrow_mut();
+        p.signals.in_heap.set(true);
+        compiler_fence(Ordering::SeqCst);
+        let result = f(&mut heap);
+        compiler_fence(Ordering::SeqCst);
+        p.signals.in_heap.set(false);
+        result
+    })
 }
 
 /// Too little of the stack is left for a critical section, in which an overflow would be the host's fault.

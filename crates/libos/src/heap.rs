@@ -1,20 +1,34 @@
 //! The heap of a process: one arena, dropped whole when the process ends.
 //!
-//! Relies on: only the thread that runs the process uses the arena, in a critical section (`current::enter`).
+//! Relies on: only the thread that runs the process uses the arena, in a critical section (`current::enter_heap`).
+//!
+//! The arena's own records are in its memory, which a program may have overwritten: its end does not look at them.
 
+use crate::memory::Maps;
 use dlmalloc::{Allocator, Dlmalloc};
 use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
 use std::ptr::null_mut;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Pages from the kernel.
-struct Pages;
+/// Pages from the kernel; what it has given out and not got back.
+#[derive(Clone, Default)]
+struct Pages(Arc<Mutex<Maps>>);
+
+impl Pages {
+    fn maps(&self) -> MutexGuard<'_, Maps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 // SAFETY: `alloc` returns fresh, zeroed, writable memory of at least the size asked for; `free` gives back what it returned.
 unsafe impl Allocator for Pages {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         // SAFETY: a fresh anonymous mapping overlaps nothing.
         match unsafe { mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) } {
-            Ok(p) => (p.cast(), size, 0),
+            Ok(p) => {
+                self.maps().add(p, size);
+                (p.cast(), size, 0)
+            }
             Err(_) => (null_mut(), 0, 0),
         }
     }
@@ -22,17 +36,26 @@ unsafe impl Allocator for Pages {
     fn remap(&self, ptr: *mut u8, oldsize: usize, newsize: usize, can_move: bool) -> *mut u8 {
         let flags = if can_move { MremapFlags::MAYMOVE } else { MremapFlags::empty() };
         // SAFETY: dlmalloc passes a segment that it got from `alloc`.
-        unsafe { mremap(ptr.cast(), oldsize, newsize, flags) }.map_or(null_mut(), |p| p.cast())
+        let Ok(new) = (unsafe { mremap(ptr.cast(), oldsize, newsize, flags) }) else { return null_mut() };
+        let mut maps = self.maps();
+        maps.remove(ptr.cast(), oldsize);
+        maps.add(new, newsize);
+        new.cast()
     }
 
     fn free_part(&self, ptr: *mut u8, oldsize: usize, newsize: usize) -> bool {
         // SAFETY: as for `remap`; the tail is not in use.
-        unsafe { munmap(ptr.add(newsize).cast(), oldsize - newsize) }.is_ok()
+        let tail = unsafe { ptr.add(newsize) };
+        self.free(tail, oldsize - newsize)
     }
 
     fn free(&self, ptr: *mut u8, size: usize) -> bool {
         // SAFETY: as for `remap`.
-        unsafe { munmap(ptr.cast(), size) }.is_ok()
+        let freed = unsafe { munmap(ptr.cast(), size) }.is_ok();
+        if freed {
+            self.maps().remove(ptr.cast(), size);
+        }
+        freed
     }
 
     fn can_release_part(&self, _flags: u32) -> bool {
@@ -48,44 +71,44 @@ unsafe impl Allocator for Pages {
     }
 }
 
-pub(crate) struct Heap(Option<Dlmalloc<Pages>>);
+pub(crate) struct Heap {
+    arena: Dlmalloc<Pages>,
+    pages: Pages,
+}
 
 impl Heap {
     pub(crate) fn new() -> Heap {
-        Heap(Some(Dlmalloc::new_with_allocator(Pages)))
-    }
-
-    fn arena(&mut self) -> &mut Dlmalloc<Pages> {
-        self.0.as_mut().expect("a heap that is in use")
+        let pages = Pages::default();
+        Heap { arena: Dlmalloc::new_with_allocator(pages.clone()), pages }
     }
 
     pub(crate) fn malloc(&mut self, size: usize) -> *mut u8 {
         // SAFETY: no preconditions.
-        unsafe { self.arena().c_malloc(size) }
+        unsafe { self.arena.c_malloc(size) }
     }
 
     pub(crate) fn calloc(&mut self, size: usize) -> *mut u8 {
         // SAFETY: the alignment is that of malloc.
-        unsafe { self.arena().calloc(size, 2 * size_of::<usize>()) }
+        unsafe { self.arena.calloc(size, 2 * size_of::<usize>()) }
     }
 
     pub(crate) fn memalign(&mut self, align: usize, size: usize) -> *mut u8 {
         // SAFETY: the caller checked that `align` is a power of two.
-        unsafe { self.arena().c_memalign(align, size) }
+        unsafe { self.arena.c_memalign(align, size) }
     }
 
     /// # Safety
     /// `ptr` is null or a live allocation of this heap.
     pub(crate) unsafe fn realloc(&mut self, ptr: *mut u8, size: usize) -> *mut u8 {
         // SAFETY: by the caller's promise.
-        unsafe { self.arena().c_realloc(ptr, size) }
+        unsafe { self.arena.c_realloc(ptr, size) }
     }
 
     /// # Safety
     /// `ptr` is null or a live allocation of this heap.
     pub(crate) unsafe fn free(&mut self, ptr: *mut u8) {
         // SAFETY: by the caller's promise.
-        unsafe { self.arena().c_free(ptr) }
+        unsafe { self.arena.c_free(ptr) }
     }
 
     /// A NUL-terminated copy of `bytes`, or null when memory is out.
@@ -104,9 +127,6 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        if let Some(arena) = self.0.take() {
-            // SAFETY: the process is gone, nothing refers to its heap.
-            unsafe { arena.destroy() };
-        }
+        self.pages.maps().reclaim();
     }
 }

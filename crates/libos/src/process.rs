@@ -266,7 +266,9 @@ impl Process {
         local.shm.take().detach_all(&self.system);
         local.locale.reclaim();
         local.environment.reclaim();
-        *local.heap.borrow_mut() = Heap::new();
+        // Not through the cell: a fault inside leaves it borrowed.
+        // SAFETY: the process uses its heap no more.
+        unsafe { *local.heap.as_ptr() = Heap::new() };
         local.block.take();
     }
 
@@ -339,7 +341,7 @@ fn prepare(p: &'static Process) -> (i32, *mut *mut c_char, *mut *mut c_char) {
 /// # Safety
 /// Called on the thread that runs `p`; no frame between this and the program's first has anything to drop.
 pub(crate) unsafe fn terminate(p: &Process, status: Status) -> ! {
-    p.signals.critical.set(1);
+    p.signals.end();
     // SAFETY: the process runs, so its `run` is below on this stack.
     unsafe { arch::leave(p.exit_context(), status.encode()) }
 }

@@ -117,6 +117,39 @@ command_holding(int argc, char **argv)
 	return command_null(1, argv);
 }
 
+/* The heap's own records are the first that a program overwrites. */
+static int
+command_free_wild(int argc, char **argv)
+{
+	free((void *) (intptr_t) (argc * 0x10000));
+	return 0;
+}
+
+static int
+command_corrupt(int argc, char **argv)
+{
+	unsigned char *blocks[100];
+	unsigned	seed = strtoul(argv[1], NULL, 10);
+
+	for (int i = 0; i < 100; i++)
+		blocks[i] = malloc(20 + i * seed % 300);
+	for (int i = 0; i < 100; i++)
+	{
+		unsigned char *p = blocks[(i * 7 + seed) % 100];
+
+		/* The compiler must not see how long it is. */
+		__asm__ volatile("" : "+r" (p));
+		for (int k = -32; k < 400; k++)
+			p[k] = k * seed;
+	}
+	for (int i = 0; i < 100; i++)
+	{
+		free(blocks[i]);
+		blocks[i] = realloc(malloc(i * 50), 100000);
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -125,6 +158,7 @@ main(int argc, char **argv)
 		{"illegal", command_illegal}, {"bus", command_bus}, {"read_only", command_read_only},
 		{"overflow", command_overflow}, {"overflow_malloc", command_overflow_malloc},
 		{"overflow_calls", command_overflow_calls}, {"in_handler", command_in_handler}, {"holding", command_holding},
+		{"free_wild", command_free_wild}, {"corrupt", command_corrupt},
 		{NULL, NULL}
 	};
 

@@ -2,6 +2,7 @@
  * Processes that signal each other while they end.
  */
 #include "support.h"
+#include <setjmp.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
@@ -189,12 +190,61 @@ command_busy(int argc, char **argv)
 	return 0;
 }
 
+/*
+ * Inside the C library most of the time, which has memory and locks in its hands there. A handler that never comes back must not
+ * be called then: the locks are those of the whole host.
+ */
+static int compare(const void *a, const void *b) { return *(const int *) a - *(const int *) b; }
+
+static void
+sort_some(void)
+{
+	int			numbers[600];
+	char		text[3000];
+
+	for (int i = 0; i < 600; i++)
+		numbers[i] = (int) (i * 2654435761u) >> 1;
+	qsort(numbers, 600, sizeof(int), compare);
+	snprintf(text, sizeof text, "%2900d", numbers[3]);
+	__asm__ volatile("" : : "r" (text) : "memory");
+}
+
+static sigjmp_buf place;
+static volatile int jumps;
+static void on_jump(int n) { jumps++; siglongjmp(place, 1); }
+static void on_leave(int n) { _exit(5); }
+
+static int
+command_jump(int argc, char **argv)
+{
+	struct itimerval often = {{0, 200}, {0, 200}};
+
+	signal(SIGALRM, on_jump);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	sigsetjmp(place, 1);
+	while (jumps < atoi(argv[1]))
+		sort_some();
+	/* No more jumps out of what follows. */
+	signal(SIGALRM, SIG_IGN);
+	return 0;
+}
+
+static int
+command_leave(int argc, char **argv)
+{
+	signal(SIGUSR1, on_leave);
+	tell("ready");
+	for (;;)
+		sort_some();
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct command commands[] = {
 		{"short", command_short}, {"kill", command_kill}, {"ping", command_ping}, {"cross", command_cross},
 		{"listen", command_listen}, {"signalfd", command_signalfd}, {"files", command_files}, {"busy", command_busy},
+		{"jump", command_jump}, {"leave", command_leave},
 		{NULL, NULL}
 	};
 

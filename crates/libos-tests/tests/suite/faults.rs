@@ -59,6 +59,18 @@ fn stack_overflows_inside_calls() {
     dies("overflow_calls", libc::SIGSEGV);
 }
 
+/// A program that overwrites its heap's records ends inside `free`, or does not: nobody else notices.
+#[test]
+fn overwritten_heaps() {
+    let machine = Machine::new();
+    let neighbour = machine.start("memory", &["heap", "300000"]);
+    assert_eq!(machine.run("faults", &["free_wild"]).status, Status::Signaled(libc::SIGSEGV));
+    for seed in 1..200u32 {
+        machine.run("faults", &["corrupt", &seed.to_string()]);
+    }
+    assert!(neighbour.wait().success());
+}
+
 #[test]
 fn many_faults_at_once() {
     let machine = Machine::new();

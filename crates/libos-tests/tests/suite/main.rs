@@ -16,3 +16,4 @@ mod paths;
 mod signals;
 mod sockets;
 mod start;
+mod storm;

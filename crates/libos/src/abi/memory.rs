@@ -1,7 +1,7 @@
 //! Memory: the heap, mappings, shared memory.
 
 use super::bytes;
-use crate::current::{self, call, enter, set_errno};
+use crate::current::{self, call, enter, enter_heap, set_errno};
 use crate::fd::Object;
 use libc::{c_char, c_int, c_void, size_t};
 use rustix::io::Errno;
@@ -16,13 +16,13 @@ fn or_enomem(p: *mut u8) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_malloc(size: size_t) -> *mut c_void {
-    or_enomem(enter(|p| p.local.heap.borrow_mut().malloc(size)))
+    or_enomem(enter_heap(|heap| heap.malloc(size)))
 }
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_calloc(count: size_t, size: size_t) -> *mut c_void {
     match count.checked_mul(size) {
-        Some(bytes) => or_enomem(enter(|p| p.local.heap.borrow_mut().calloc(bytes))),
+        Some(bytes) => or_enomem(enter_heap(|heap| heap.calloc(bytes))),
         None => or_enomem(null_mut()),
     }
 }
@@ -30,13 +30,13 @@ pub(crate) extern "C-unwind" fn libos_calloc(count: size_t, size: size_t) -> *mu
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_realloc(old: *mut c_void, size: size_t) -> *mut c_void {
     // SAFETY: C's contract.
-    or_enomem(enter(|p| unsafe { p.local.heap.borrow_mut().realloc(old.cast(), size) }))
+    or_enomem(enter_heap(|heap| unsafe { heap.realloc(old.cast(), size) }))
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_free(old: *mut c_void) {
     // SAFETY: C's contract.
-    enter(|p| unsafe { p.local.heap.borrow_mut().free(old.cast()) });
+    enter_heap(|heap| unsafe { heap.free(old.cast()) });
 }
 
 #[unsafe(no_mangle)]
@@ -48,7 +48,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_posix_memalign(
     if !align.is_power_of_two() || !align.is_multiple_of(size_of::<usize>()) {
         return libc::EINVAL;
     }
-    let memory = enter(|p| p.local.heap.borrow_mut().memalign(align, size));
+    let memory = enter_heap(|heap| heap.memalign(align, size));
     if memory.is_null() {
         return libc::ENOMEM;
     }
@@ -63,21 +63,21 @@ pub(crate) extern "C-unwind" fn libos_aligned_alloc(align: size_t, size: size_t)
         set_errno(libc::EINVAL);
         return null_mut();
     }
-    or_enomem(enter(|p| p.local.heap.borrow_mut().memalign(align, size)))
+    or_enomem(enter_heap(|heap| heap.memalign(align, size)))
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_strdup(s: *const c_char) -> *mut c_char {
     // SAFETY: C's contract.
     let s = unsafe { bytes(s) };
-    or_enomem(enter(|p| p.local.heap.borrow_mut().string(s)).cast()).cast()
+    or_enomem(enter_heap(|heap| heap.string(s)).cast()).cast()
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_strndup(s: *const c_char, most: size_t) -> *mut c_char {
     // SAFETY: C's contract: at most `most` bytes are read.
     let s = unsafe { std::slice::from_raw_parts(s.cast::<u8>(), libc::strnlen(s, most)) };
-    or_enomem(enter(|p| p.local.heap.borrow_mut().string(s)).cast()).cast()
+    or_enomem(enter_heap(|heap| heap.string(s)).cast()).cast()
 }
 
 #[unsafe(no_mangle)]

@@ -244,6 +244,9 @@ table! {
         nanosleep = libos_nanosleep,
         usleep = libos_usleep,
         sleep = libos_sleep,
+        pthread_mutex_lock = libos_pthread_mutex_lock,
+        pthread_cond_wait = libos_pthread_cond_wait,
+        pthread_barrier_wait = libos_pthread_barrier_wait,
     ;
 }
 

@@ -2,7 +2,7 @@
 //! while it waits (`current::blocking`).
 
 use crate::current::blocking;
-use libc::{c_int, c_uint, epoll_event, sem_t, timespec};
+use libc::{c_int, c_uint, epoll_event, pthread_barrier_t, pthread_cond_t, pthread_mutex_t, sem_t, timespec};
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_epoll_wait(
@@ -43,4 +43,25 @@ pub(crate) extern "C-unwind" fn libos_usleep(microseconds: c_uint) -> c_int {
 pub(crate) extern "C-unwind" fn libos_sleep(seconds: c_uint) -> c_uint {
     // SAFETY: a system call.
     blocking(|| unsafe { libc::sleep(seconds) })
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_mutex_lock(mutex: *mut pthread_mutex_t) -> c_int {
+    // SAFETY: C's contract.
+    blocking(|| unsafe { libc::pthread_mutex_lock(mutex) })
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_cond_wait(
+    condition: *mut pthread_cond_t,
+    mutex: *mut pthread_mutex_t,
+) -> c_int {
+    // SAFETY: C's contract.
+    blocking(|| unsafe { libc::pthread_cond_wait(condition, mutex) })
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_barrier_wait(barrier: *mut pthread_barrier_t) -> c_int {
+    // SAFETY: C's contract.
+    blocking(|| unsafe { libc::pthread_barrier_wait(barrier) })
 }

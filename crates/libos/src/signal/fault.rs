@@ -68,13 +68,12 @@ unsafe extern "C-unwind" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, 
     // SAFETY: the kernel filled `info`.
     let sent = unsafe { (*info).si_code } <= 0;
     if let Some(p) = current::get()
-        && p.signals.critical.get() == 0
+        && (p.signals.critical.get() == 0 || p.signals.in_heap.get())
         && !sent
     {
         // SAFETY: the kernel filled `info` for a fault.
         p.signals.note_fault(signal, unsafe { (*info).si_addr() } as usize);
-        // Nothing of the program runs any more.
-        p.signals.critical.set(1);
+        p.signals.end();
         // SAFETY: the process's `run` is below on this thread's stack, with only C frames above it.
         unsafe { arch::return_to_leave(context, p.exit_context(), Status::Signaled(signal).encode()) };
         return;

@@ -128,18 +128,24 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     }
     let blocking = p.signals.blocking.get();
     // SAFETY: the kernel's context.
-    if fatal_pending(p) && !blocking && !p.is_own_code(unsafe { arch::interrupted_pc(context) }) {
-        // The C library may hold a lock: end the process where it returns to its own code, and look again a little
-        // later, should what looks like that place not be it.
-        // SAFETY: the kernel's context, on the stack below `run`.
-        unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word)) };
+    if p.signals.deliverable() == 0 {
+        return;
+    }
+    // SAFETY: the kernel's context.
+    if !blocking && !p.is_own_code(unsafe { arch::interrupted_pc(context) }) {
+        // The C library may hold a lock of the whole host, and a handler need not come back: look again a little later.
         p.signals.retry.arm();
+        if fatal_pending(p) {
+            // Or end the process where it returns to its own code, which may take long to be met by chance.
+            // SAFETY: the kernel's context, on the stack below `run`.
+            unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word)) };
+        }
         return;
     }
     let errno = current::errno();
     // A handler may block by itself, or jump out.
     p.signals.blocking.set(false);
-    // SAFETY: outside critical sections, so between instructions of the program or of a C library function.
+    // SAFETY: outside critical sections, between instructions of the program or in a system call that it waits for.
     unsafe { deliver_from(p, Caller::Handler) };
     p.signals.blocking.set(blocking);
     current::set_errno(errno);

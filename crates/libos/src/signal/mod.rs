@@ -2,7 +2,9 @@
 //!
 //! `kill` sets a bit in the target's pending set and sends the one real-time signal that we reserve
 //! to its thread, so that a blocked system call ends with `EINTR` as it would in a kernel, and handlers run
-//! asynchronously on the process's own stack. What differs from a kernel: every handler restarts calls (`SA_RESTART`).
+//! asynchronously on the process's own stack: between two instructions of the program, in a system call that it waits
+//! for, or when it leaves the library OS, but never inside the C library, whose locks are those of the whole host. What
+//! differs from a kernel: every handler restarts calls (`SA_RESTART`), and finds `errno` put back when it is done.
 //!
 //! Relies on: dispositions and the mask are written only by the thread that runs the process.
 
@@ -64,6 +66,9 @@ pub(crate) struct Signals {
     /// Depth of critical sections; only the process's own thread and its handlers look at it. All is critical before the
     /// program begins, after it has ended and while it is suspended.
     pub(crate) critical: Cell<u32>,
+    /// Whether the critical section is one of the process's heap: what it leaves undone ends with the process, which may have
+    /// overwritten the heap's records.
+    pub(crate) in_heap: Cell<bool>,
     /// Whether the thread is in a system call that may block, with nothing of the C library in its hands; looked at as above.
     pub(crate) blocking: Cell<bool>,
     /// How many handlers have been called.
@@ -89,6 +94,7 @@ impl Signals {
             dispositions: std::array::from_fn(|i| Cell::new(ignored(i).unwrap_or(Disposition::DEFAULT))),
             called: AtomicBool::new(false),
             critical: Cell::new(1),
+            in_heap: Cell::new(false),
             blocking: Cell::new(false),
             handled: Cell::new(0),
             timer: Timer::new(),
@@ -149,6 +155,13 @@ impl Signals {
 
     pub(crate) fn set_disposition(&self, signal: i32, disposition: Disposition) {
         self.dispositions[signal as usize - 1].set(disposition);
+    }
+
+    /// Nothing of the program runs any more on this thread.
+    pub(crate) fn end(&self) {
+        self.critical.set(1);
+        self.in_heap.set(false);
+        self.blocking.set(false);
     }
 
     /// Remembers the fault that ends the process. Called in a fault handler.

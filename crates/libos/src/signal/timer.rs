@@ -143,7 +143,7 @@ impl Timer {
     }
 }
 
-/// Interrupts a process again a millisecond later.
+/// Interrupts a process again a little later.
 pub(crate) struct Retry(Cell<Option<Kernel>>);
 
 impl Retry {
@@ -160,7 +160,7 @@ impl Retry {
             _ => Kernel::new(RETRY).ok(),
         };
         if let Some(kernel) = &kernel {
-            let soon = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+            let soon = libc::timespec { tv_sec: 0, tv_nsec: 200_000 };
             // SAFETY: plain data.
             let spec = libc::itimerspec { it_interval: unsafe { zeroed() }, it_value: soon };
             let _ = kernel.set(&spec);

@@ -46,9 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     summary(&prepared, &progress)
 }
 
-/// The prepared build for this machine, without installing anything.
+/// The prepared build for this machine: tests and the demonstration set everything up themselves.
 pub(crate) fn for_this_machine() -> Result<Prepared> {
-    let request = Request { target: version::host_target(), may_install: false, template: true, template_again: false };
+    let request = Request { target: version::host_target(), may_install: true, template: true, template_again: false };
     pipeline::build(&request, &Workspace::compiled_from(), &Cache::from_environment()?, &Progress::new())
 }
 

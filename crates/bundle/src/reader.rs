@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::format::{self, Cursor, HEADER_LEN, Header, MAX_BLOCK, MAX_INDEX};
@@ -266,15 +267,16 @@ impl Bundle {
         }
     }
 
-    /// Hands every file below the directory `path` (all, where it is empty) to `visit`, block by
-    /// block, so that each is decompressed once. Directories come first, with an empty content,
-    /// parents before children.
+    /// Hands every file below the directory `path` (all, where it is empty) to `visit`, on up to
+    /// `threads` threads, each of which takes block after block: so each is decompressed once.
+    /// Directories come first, on the calling thread, with an empty content, parents before children.
     ///
     /// The first error of a block, or of `visit`, ends it.
-    pub fn unpack<E: From<Error>>(
+    pub fn unpack<E: From<Error> + Send>(
         &self,
         path: &str,
-        mut visit: impl FnMut(Entry<'_>, &[u8]) -> Result<(), E>,
+        threads: usize,
+        visit: impl Fn(Entry<'_>, &[u8]) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
         let mut files = Vec::new();
         for entry in self.below(path) {
@@ -287,16 +289,28 @@ impl Bundle {
             }
         }
         files.sort_by_key(|(block, offset, entry, _)| (*block, *offset, entry.path));
-        let mut current: Option<(u32, Vec<u8>)> = None;
-        for (number, _, entry, range) in files {
-            if current.as_ref().is_none_or(|(open, _)| *open != number) {
-                current = Some((number, self.decompress_block(number)?));
+        let blocks: Vec<_> = files.chunk_by(|a, b| a.0 == b.0).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(files) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let result = self.decompress_block(files[0].0).map_err(E::from).and_then(|block| {
+                    files.iter().try_for_each(|(_, _, entry, range)| visit(*entry, &block[range.clone()]))
+                });
+                if result.is_err() {
+                    next.store(blocks.len(), Ordering::Relaxed);
+                    return result;
+                }
             }
-            if let Some((_, block)) = &current {
-                visit(entry, &block[range])?;
-            }
-        }
-        Ok(())
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(blocks.len())).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            others.into_iter().fold(own, |result, other| match other.join() {
+                Ok(theirs) => result.and(theirs),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
     }
 
     /// Decompresses every block and compares its checksum.

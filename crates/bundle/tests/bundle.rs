@@ -1,7 +1,7 @@
 //! Round trips, and what happens to damaged bundles.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bundle::{Bundle, EntryKind, Error, Manifest, WriteOptions, Writer};
 use proptest::prelude::*;
@@ -128,10 +128,10 @@ fn packs_a_directory() {
     let mut writer = Writer::new(manifest());
     writer.add_tree("template", dir.path(), &|path| path.split('/').next().unwrap_or_default().into()).unwrap();
     let bundle = Bundle::open(Arc::<[u8]>::from(writer.finish(&FAST).unwrap())).unwrap();
-    let mut seen = Vec::new();
+    let seen = Mutex::new(Vec::new());
     bundle
-        .unpack("template", |entry, content| {
-            seen.push((entry.path.to_owned(), content.to_vec()));
+        .unpack("template", 1, |entry, content| {
+            seen.lock().unwrap().push((entry.path.to_owned(), content.to_vec()));
             Ok::<_, Error>(())
         })
         .unwrap();
@@ -141,7 +141,10 @@ fn packs_a_directory() {
         ("template/PG_VERSION", "18\n"),
         ("template/base/1/PG_VERSION", "18\n"),
     ];
-    assert_eq!(seen, expected.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec())));
+    assert_eq!(
+        seen.into_inner().unwrap(),
+        expected.map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
+    );
 }
 
 #[cfg(unix)]
@@ -180,23 +183,33 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn round_trip(tree in tree(), block_size in 1usize..2000) {
+    fn round_trip(tree in tree(), block_size in 1usize..2000, threads in 1usize..4) {
         let (bytes, added) = write(&tree, block_size);
         let bundle = Bundle::open(bytes).unwrap();
         for (path, (mode, _, content)) in &added {
             prop_assert_eq!(bundle.get(path).unwrap().mode, *mode);
             prop_assert_eq!(&*bundle.read_path(path).unwrap(), &content[..]);
         }
-        let mut unpacked = BTreeMap::new();
-        bundle.unpack("", |entry, content| {
+        let unpacked = Mutex::new(BTreeMap::new());
+        bundle.unpack("", threads, |entry, content| {
             if let EntryKind::File(file) = entry.kind {
                 assert_eq!(file.size(), content.len() as u64);
-                unpacked.insert(entry.path.to_owned(), content.to_vec());
+                unpacked.lock().unwrap().insert(entry.path.to_owned(), content.to_vec());
             }
             Ok::<_, Error>(())
         }).unwrap();
         let expected: BTreeMap<_, _> = added.into_iter().map(|(path, (_, _, content))| (path, content)).collect();
-        prop_assert_eq!(unpacked, expected);
+        prop_assert_eq!(unpacked.into_inner().unwrap(), expected);
+    }
+
+    #[test]
+    fn the_first_error_of_any_thread_ends_it(tree in tree(), block_size in 1usize..500, threads in 1usize..4) {
+        let (bytes, added) = write(&tree, block_size);
+        let result = Bundle::open(bytes).unwrap().unpack("", threads, |entry, _| match entry.kind {
+            EntryKind::Directory => Ok(()),
+            EntryKind::File(_) => Err(Error::NotFound(entry.path.into())),
+        });
+        prop_assert_eq!(result.is_err(), !added.is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod options;
 mod program;
 mod resources;
 mod server;
+mod settling;
 mod shared_memory;
 mod standalone;
 

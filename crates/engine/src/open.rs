@@ -1,12 +1,13 @@
 //! From options to a cluster that is ready to be run: looks, locks, makes.
 
-use crate::cluster::{self, Lock, MARKER, State, Target};
+use crate::cluster::marker::{self, Progress};
+use crate::cluster::{self, Lock, State, Target};
 use crate::error::{Error, Result};
 use crate::machine::{Machine, MemoryTree, canonical};
 use crate::options::{Location, Options};
 use crate::resources::Resources;
-use rustix::fs::{Mode, OFlags};
-use std::fs::{self, File};
+use crate::settling::Unsettled;
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub(crate) struct Opened {
     pub(crate) machine: Machine,
     pub(crate) path: PathBuf,
     pub(crate) created: Option<Created>,
+    /// Where the files of the cluster may not be on the disk yet.
+    pub(crate) unsettled: Option<Unsettled>,
     pub(crate) lock: Option<Lock>,
 }
 
@@ -33,13 +36,6 @@ impl Created {
         for directory in self.directories {
             let _ = fs::remove_dir(directory);
         }
-    }
-
-    /// The cluster is whole and durable.
-    pub(crate) fn finish(self) -> Result<()> {
-        let marker = self.path.join(MARKER);
-        fs::remove_file(&marker).map_err(|e| Error::at(&marker, "remove", e))?;
-        sync_directory(&self.path)
     }
 }
 
@@ -60,7 +56,7 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
         None => cluster::run_initdb(&machine, options, &path, false)?,
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
-    Ok(Opened { machine, path, created: None, lock: None })
+    Ok(Opened { machine, path, created: None, unsettled: None, lock: None })
 }
 
 fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
@@ -73,7 +69,9 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
-        return Ok(Opened { machine, path, created: None, lock: Some(lock) });
+        let unsynced = marker::progress(&path) == Progress::Unsynced;
+        let unsettled = unsynced.then(|| Unsettled::new(&machine.system, &path));
+        return Ok(Opened { machine, path, created: None, unsettled, lock: Some(lock) });
     }
     let directories = missing_directories(path);
     if state == State::Missing {
@@ -86,12 +84,15 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
         drop(lock);
         return open_directory(resources, options, &path);
     }
-    if cluster::is_unfinished(&path) {
+    if marker::progress(&path) == Progress::Unfinished {
         clear(&path)?;
     }
     let created = Created { path: path.clone(), directories };
     match make(resources, options, &path) {
-        Ok(machine) => Ok(Opened { machine, path, created: Some(created), lock: Some(lock) }),
+        Ok(machine) => {
+            let unsettled = Some(Unsettled::new(&machine.system, &path));
+            Ok(Opened { machine, path, created: Some(created), unsettled, lock: Some(lock) })
+        }
         Err(e) => {
             created.undo();
             Err(e)
@@ -112,10 +113,9 @@ fn template<'a>(resources: &'a Resources, options: &Options) -> Option<&'a bundl
 
 fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine> {
     let machine = Machine::new(resources, options, Some(path), &vfs::MemoryFs::new(None))?;
-    let marker = path.join(MARKER);
     match template(resources, options) {
         Some(template) => {
-            File::create(&marker).map_err(|e| Error::at(&marker, "create", e))?;
+            marker::begin(path)?;
             fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
                 .map_err(|e| Error::at(path, "set the mode of", e))?;
             cluster::unpack(template, &Target::Directory(path))?;
@@ -123,10 +123,11 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine
         None => {
             // initdb wants the directory empty, and clears it itself where it fails.
             cluster::run_initdb(&machine, options, path, false)?;
-            File::create(&marker).map_err(|e| Error::at(&marker, "create", e))?;
+            marker::begin(path)?;
         }
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
+    marker::complete(path)?;
     Ok(machine)
 }
 
@@ -142,35 +143,20 @@ pub fn make_template(resources: &Resources, path: &Path) -> Result<()> {
     cluster::run_initdb(&machine, &options, &path, false)
 }
 
-/// Makes everything on the file system of `path` durable.
-pub(crate) fn sync(path: &Path) -> Result<()> {
-    let directory = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| Error::at(path, "open", e))?;
-    rustix::fs::syncfs(&directory).map_err(|e| Error::at(path, "sync", e))
-}
-
-fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path).and_then(|d| d.sync_all()).map_err(|e| Error::at(path, "sync", e))
-}
-
 /// Removes everything in a directory, the marker last.
 fn clear(path: &Path) -> Result<()> {
     let entries = fs::read_dir(path).map_err(|e| Error::at(path, "read the directory", e))?;
     let fail = |path: &Path, e| Error::at(path, "remove", e);
     for entry in entries {
         let entry = entry.map_err(|e| fail(path, e))?;
-        if entry.file_name() == MARKER {
+        if marker::is_marker(&entry.file_name()) {
             continue;
         }
         let path = entry.path();
         let is_directory = entry.file_type().is_ok_and(|t| t.is_dir());
         if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.map_err(|e| fail(&path, e))?;
     }
-    let marker = path.join(MARKER);
-    match fs::remove_file(&marker) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(fail(&marker, e)),
-        _ => Ok(()),
-    }
+    marker::remove(path)
 }
 
 /// Finds a read-only file system before the server says so in its own words.

@@ -3,9 +3,10 @@
 use crate::cluster::Lock;
 use crate::error::{Error, Result};
 use crate::machine::{CLIENTS, ClientMachine, Machine, PORT, SOCKETS};
-use crate::open::{self, Created, Opened};
+use crate::open::{self, Opened};
 use crate::options::Options;
 use crate::resources::{PREFIX, Resources};
+use crate::settling::{Settling, Unsettled};
 use libos::{Child, Spawn, Status, Stdio, System};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -19,6 +20,7 @@ pub struct Server {
     machine: Machine,
     path: PathBuf,
     created: bool,
+    settling: Option<Settling>,
     // Last: the directory is free only when the machine is gone.
     _lock: Option<Lock>,
 }
@@ -82,12 +84,11 @@ impl Server {
     /// See [`Error`]: each names the cause and what to do. A directory in which no cluster could be made, or on which
     /// the server does not start the first time, is left as it was.
     pub fn start(resources: &Resources, options: &Options) -> Result<Server> {
-        let Opened { machine, path, created, lock } = open::open(resources, options)?;
+        let Opened { machine, path, created, unsettled, lock } = open::open(resources, options)?;
         let is_new = created.is_some() || lock.is_none();
-        match run(&machine, options, &path, created.is_some()) {
-            Ok(postmaster) => {
-                created.map(Created::finish).transpose()?;
-                Ok(Server { postmaster, machine, path, created: is_new, _lock: lock })
+        match run(&machine, options, &path, unsettled) {
+            Ok((postmaster, settling)) => {
+                Ok(Server { postmaster, machine, path, created: is_new, settling, _lock: lock })
             }
             Err(e) => {
                 drop(machine);
@@ -193,10 +194,13 @@ impl Server {
     /// Shuts the server down (fast: sessions are ended, what is committed is on disk).
     ///
     /// # Errors
-    /// [`Error::Ended`] with the server's last words when it did not end cleanly; the next open recovers.
-    pub fn close(self) -> Result<()> {
+    /// [`Error::Ended`] with the server's last words when it did not end cleanly; the next open recovers. What the disk said
+    /// where it did not take a new cluster.
+    pub fn close(mut self) -> Result<()> {
         self.machine.check_fork()?;
-        match self.stop() {
+        let status = self.stop();
+        self.settling.as_mut().map_or(Ok(()), Settling::finish)?;
+        match status {
             Status::Exited(0) => Ok(()),
             _ => Err(self.ended()),
         }
@@ -261,8 +265,13 @@ fn internal_socket(port: u16) -> String {
     format!("{SOCKETS}/.s.PGSQL.{port}")
 }
 
-/// Starts the postmaster and waits until it is ready. A new cluster is made durable meanwhile.
-fn run(machine: &Machine, options: &Options, path: &Path, new: bool) -> Result<Child> {
+/// Starts the postmaster and waits until it is ready. Then a new cluster begins to be made durable.
+fn run(
+    machine: &Machine,
+    options: &Options,
+    path: &Path,
+    unsettled: Option<Unsettled>,
+) -> Result<(Child, Option<Settling>)> {
     machine.keep_exec_files_in_memory()?;
     let _ = machine.port.set(port(options)?);
     let spawn = Spawn {
@@ -270,23 +279,33 @@ fn run(machine: &Machine, options: &Options, path: &Path, new: bool) -> Result<C
         ..machine.command("postgres", arguments(machine, options)?, &[])
     };
     let postmaster = machine.start(spawn)?;
-    let durable = std::thread::scope(|scope| {
-        let sync = new.then(|| scope.spawn(|| open::sync(path)));
-        let ended = machine.wait_ready(&postmaster);
-        let synced = sync.map_or(Ok(()), |t| t.join().unwrap_or(Ok(())));
-        match ended {
-            Some(_) => Err(startup_error(machine, path)),
-            None => synced,
-        }
-    });
-    match durable {
-        Ok(()) => Ok(postmaster),
+    if machine.wait_ready(&postmaster).is_some() {
+        return Err(startup_error(machine, path));
+    }
+    match settle(unsettled, options) {
+        Ok(settling) => Ok((postmaster, settling)),
         Err(e) => {
             let _ = postmaster.kill(libc::SIGINT);
             postmaster.wait();
             Err(e)
         }
     }
+}
+
+/// Begins to make a new cluster durable, as far as the user's settings want it to be.
+pub(crate) fn settle(unsettled: Option<Unsettled>, options: &Options) -> Result<Option<Settling>> {
+    let Some(unsettled) = unsettled else { return Ok(None) };
+    let setting = |name: &str| options.settings.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    let off = |value: &str| ["off", "of", "false", "no", "0"].iter().any(|no| no.eq_ignore_ascii_case(value.trim()));
+    if setting("fsync").is_some_and(|(_, value)| off(value)) {
+        return unsettled.waive().map(|()| None);
+    }
+    let mut settling = unsettled.settle()?;
+    // `open_sync` and `open_datasync` make durable by writing, where nothing can be made to wait.
+    if setting("wal_sync_method").is_some() {
+        settling.finish()?;
+    }
+    Ok(Some(settling))
 }
 
 /// The server's own words, sorted into our errors where they say what the user did.

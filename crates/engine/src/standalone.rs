@@ -3,10 +3,11 @@
 use crate::cluster::Lock;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
-use crate::open::{self, Created, Opened};
+use crate::open::{self, Opened};
 use crate::options::Options;
 use crate::resources::Resources;
-use crate::server::{check_setting, startup_error};
+use crate::server::{check_setting, settle, startup_error};
+use crate::settling::Settling;
 use libos::{Coroutine, Handle, Spawn, Status};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ pub struct Standalone {
     machine: Machine,
     path: PathBuf,
     greeting: Vec<u8>,
+    settling: Option<Settling>,
     _lock: Option<Lock>,
 }
 
@@ -40,14 +42,12 @@ impl Standalone {
         if !options.listen.is_empty() {
             return Err(Error::Option("a standalone session has no listeners: open a server for that".into()));
         }
-        let Opened { machine, path, created, lock } = open::open(resources, options)?;
-        match begin(&machine, options, database, &path) {
-            Ok((process, greeting)) => {
-                if let Some(created) = created {
-                    open::sync(&path)?;
-                    Created::finish(created)?;
-                }
-                Ok(Standalone { process: Some(process), machine, path, greeting, _lock: lock })
+        let Opened { machine, path, created, unsettled, lock } = open::open(resources, options)?;
+        let begun = begin(&machine, options, database, &path)
+            .and_then(|(process, greeting)| Ok((process, greeting, settle(unsettled, options)?)));
+        match begun {
+            Ok((process, greeting, settling)) => {
+                Ok(Standalone { process: Some(process), machine, path, greeting, settling, _lock: lock })
             }
             Err(e) => {
                 drop(machine);
@@ -103,10 +103,13 @@ impl Standalone {
     /// Ends the session with a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Ended`] with PostgreSQL's last words when it did not end cleanly; the next open recovers.
+    /// [`Error::Ended`] with PostgreSQL's last words when it did not end cleanly; the next open recovers. What the disk said
+    /// where it did not take a new cluster.
     pub fn close(mut self) -> Result<()> {
         self.machine.check_fork()?;
-        match self.stop() {
+        let status = self.stop();
+        self.settling.as_mut().map_or(Ok(()), Settling::finish)?;
+        match status {
             Some(Status::Exited(0)) | None => Ok(()),
             Some(_) => Err(Error::Ended(format!(":\n{}", self.machine.reasons()))),
         }

@@ -1,7 +1,7 @@
 //! The test programs: as the compiler pass made them, and as ordinary programs of the host.
 
 use std::ffi::c_void;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,6 +52,16 @@ pub fn native_in(directory: &Path, name: &str, arguments: &[&str], environment: 
     let mut command = Command::new(folder.join(name));
     command.args(arguments).env_clear().env("BIN", &folder).current_dir(directory).stdin(Stdio::null());
     command.envs(environment.iter().filter_map(|entry| entry.split_once('=')));
+    // Whoever started the tests in the background had them ignore some signals.
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in 1..32 {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
     let output = command.output().expect("an ordinary test program");
     let status = match output.status.signal() {
         Some(signal) => Status::Signaled(signal),

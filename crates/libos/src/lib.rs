@@ -12,6 +12,7 @@ mod console;
 mod coroutine;
 mod current;
 mod dir;
+mod durability;
 mod env;
 mod fd;
 mod forked;
@@ -30,6 +31,7 @@ mod system;
 mod users;
 
 pub use coroutine::{Coroutine, Handle};
+pub use durability::Deferral;
 pub use image::Program;
 pub use process::Status;
 pub use system::{Builder, Child, Hooks, Policy, Spawn, Stdio, Stream, System};

@@ -1,5 +1,6 @@
 //! A system: one virtual machine with its own processes, files, shared memory and policy.
 
+use crate::durability::Durability;
 use crate::fd::{FdTable, Object};
 use crate::forked::Generation;
 use crate::image::Program;
@@ -155,6 +156,7 @@ impl Builder {
             hooks: Box::new(hooks),
             shm: Segments::default(),
             sockets: Sockets::default(),
+            durability: Durability::default(),
             table: Mutex::default(),
             changed: Condvar::new(),
         }))
@@ -177,6 +179,7 @@ pub struct System {
     pub(crate) hooks: Box<dyn Hooks>,
     pub(crate) shm: Segments,
     pub(crate) sockets: Sockets,
+    pub(crate) durability: Durability,
     table: Mutex<Table>,
     changed: Condvar,
 }

@@ -1,12 +1,10 @@
 //! Looks at a directory before anything touches it.
 
+use super::marker::{self, Progress};
 use crate::error::{Error, Result};
 use std::fs;
 use std::io;
 use std::path::Path;
-
-/// A file that is in a directory while a cluster is being made in it: without it gone, the cluster is not whole.
-pub(crate) const MARKER: &str = "libpglite.unfinished";
 
 /// What is at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,11 +17,6 @@ pub(crate) enum State {
     Cluster,
 }
 
-/// Whether an earlier attempt to make a cluster here was cut short.
-pub(crate) fn is_unfinished(path: &Path) -> bool {
-    path.join(MARKER).exists()
-}
-
 /// Tells what is at `path`; an error where it can be neither made nor opened.
 pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
     let mut entries = match fs::read_dir(path) {
@@ -32,7 +25,7 @@ pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(Error::NotADirectory(path.into())),
         Err(e) => return Err(Error::at(path, "read the directory", e)),
     };
-    if is_unfinished(path) || entries.next().is_none() {
+    if marker::progress(path) == Progress::Unfinished || entries.next().is_none() {
         return Ok(State::Empty);
     }
     let found = match fs::read_to_string(path.join("PG_VERSION")) {

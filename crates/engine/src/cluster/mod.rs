@@ -5,12 +5,13 @@ mod info;
 mod initdb;
 mod inspect;
 mod lock;
+pub(crate) mod marker;
 mod template;
 
 pub use info::{Info, info};
 
 pub(crate) use configuration::with_defaults;
 pub(crate) use initdb::run as run_initdb;
-pub(crate) use inspect::{MARKER, State, inspect, is_unfinished};
+pub(crate) use inspect::{State, inspect};
 pub(crate) use lock::Lock;
 pub(crate) use template::{Target, unpack};

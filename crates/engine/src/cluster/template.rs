@@ -5,10 +5,12 @@
 
 use crate::error::{Error, Result};
 use bundle::{Bundle, EntryKind};
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where a template is unpacked.
@@ -18,6 +20,9 @@ pub(crate) enum Target<'a> {
     /// A tree in memory.
     Memory(&'a vfs::MemoryFs),
 }
+
+/// Creating a thousand files is work for more than one core; a file system serves few at once.
+const THREADS: usize = 3;
 
 /// As PostgreSQL makes them: the time in seconds, then microseconds, then twelve bits that it takes from the pid and we
 /// from the random number generator, for many clusters are made by one process.
@@ -34,13 +39,14 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>) -> Result<()> {
     let identifier = fresh_identifier();
     let control = template.read_path("global/pg_control")?;
     let old = u64::from_le_bytes(first_eight(&control).ok_or_else(damaged)?);
-    template.unpack("", |entry, content| {
+    // Equal files of a tree in memory share their bytes until they are written to.
+    let shared = Mutex::new(HashMap::<_, vfs::Bytes>::new());
+    template.unpack("", THREADS, |entry, content| {
         let changed = match entry.path {
             "global/pg_control" => Some(new_control(content, identifier)?),
             path if path.starts_with("pg_wal/") => new_segment(content, old, identifier),
             _ => None,
         };
-        let content = changed.as_deref().unwrap_or(content);
         match (target, entry.kind) {
             (Target::Directory(root), EntryKind::Directory) => {
                 let path = root.join(entry.path);
@@ -50,15 +56,26 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>) -> Result<()> {
                     .create(&path)
                     .map_err(|e| Error::at(&path, "create", e))
             }
-            (Target::Directory(root), EntryKind::File(_)) => write_file(&root.join(entry.path), entry.mode, content),
+            (Target::Directory(root), EntryKind::File(_)) => {
+                write_file(&root.join(entry.path), entry.mode, changed.as_deref().unwrap_or(content))
+            }
             (Target::Memory(tree), EntryKind::Directory) => tree
                 .insert_directory(entry.path.as_bytes(), entry.mode)
                 .map_err(|e| Error::at(Path::new(entry.path), "create", e)),
-            (Target::Memory(tree), EntryKind::File(_)) => tree
-                .insert_file(entry.path.as_bytes(), entry.mode, vfs::Content::Bytes(content.to_vec().into()))
-                .map_err(|e| Error::at(Path::new(entry.path), "create", e)),
+            (Target::Memory(tree), EntryKind::File(file)) => {
+                let bytes = match changed {
+                    Some(changed) => changed.into(),
+                    None => lock(&shared).entry(file).or_insert_with(|| content.to_vec().into()).clone(),
+                };
+                tree.insert_file(entry.path.as_bytes(), entry.mode, vfs::Content::Bytes(bytes))
+                    .map_err(|e| Error::at(Path::new(entry.path), "create", e))
+            }
         }
     })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_file(path: &Path, mode: u32, content: &[u8]) -> Result<()> {

@@ -263,22 +263,34 @@ pub(crate) extern "C-unwind" fn libos_ftruncate(fd: c_int, size: off_t) -> c_int
     by_number(fd, |fd| unsafe { libc::ftruncate(fd, size) }, |file| file.truncate(size))
 }
 
+/// Makes a file durable, unless the system's owner has not yet made durable what is under it.
+fn sync(fd: c_int, kernel: impl FnOnce(c_int) -> c_int) -> c_int {
+    match enter(|p| p.system.durability.ask()) {
+        None => by_number(fd, kernel, |_| Ok(())),
+        Some(Ok(())) => 0,
+        Some(Err(e)) => {
+            set_errno(e.raw_os_error());
+            -1
+        }
+    }
+}
+
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_fsync(fd: c_int) -> c_int {
     // SAFETY: a system call.
-    by_number(fd, |fd| unsafe { libc::fsync(fd) }, |_| Ok(()))
+    sync(fd, |fd| unsafe { libc::fsync(fd) })
 }
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_fdatasync(fd: c_int) -> c_int {
     // SAFETY: a system call.
-    by_number(fd, |fd| unsafe { libc::fdatasync(fd) }, |_| Ok(()))
+    sync(fd, |fd| unsafe { libc::fdatasync(fd) })
 }
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_syncfs(fd: c_int) -> c_int {
     // SAFETY: a system call.
-    by_number(fd, |fd| unsafe { libc::syncfs(fd) }, |_| Ok(()))
+    sync(fd, |fd| unsafe { libc::syncfs(fd) })
 }
 
 #[unsafe(no_mangle)]

@@ -6,6 +6,8 @@
 /// Name, value and the reason. Measured on two cores; see docs/architecture.md.
 const DEFAULTS: &[(&str, &str, &str)] = &[
     ("io_method", "sync", "workers cost a thread hop, and most databases here fit the page cache"),
+    ("io_max_concurrency", "8", "without workers more handles only take memory"),
+    ("recovery_init_sync_method", "syncfs", "one call; a sync of each file takes some disks seconds"),
     ("jit", "off", "not built in; other servers of the directory should plan alike"),
     ("max_wal_size", "256MB", "a small database stays small"),
     ("min_wal_size", "8MB", "a small database stays small"),

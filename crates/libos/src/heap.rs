@@ -5,26 +5,30 @@
 //! The arena's own records are in its memory, which a program may have overwritten: its end does not look at them.
 
 use crate::memory::Maps;
+use crate::recycle::Recycled;
 use dlmalloc::{Allocator, Dlmalloc};
-use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
+use rustix::mm::{MremapFlags, mremap, munmap};
+use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Pages from the kernel; what it has given out and not got back.
-#[derive(Clone, Default)]
-struct Pages(Arc<Mutex<Maps>>);
+/// Pages from the system's store; what it has given out and not got back.
+#[derive(Clone)]
+struct Pages {
+    store: Arc<Recycled>,
+    given: Arc<Mutex<Maps>>,
+}
 
 impl Pages {
     fn maps(&self) -> MutexGuard<'_, Maps> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// SAFETY: `alloc` returns fresh, zeroed, writable memory of at least the size asked for; `free` gives back what it returned.
+// SAFETY: `alloc` returns zeroed, writable memory of at least the size asked for; `free` gives back what it returned.
 unsafe impl Allocator for Pages {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
-        // SAFETY: a fresh anonymous mapping overlaps nothing.
-        match unsafe { mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) } {
+        match self.store.take(size) {
             Ok(p) => {
                 self.maps().add(p, size);
                 (p.cast(), size, 0)
@@ -77,8 +81,8 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
-    pub(crate) fn new() -> Heap {
-        let pages = Pages::default();
+    pub(crate) fn new(store: &Arc<Recycled>) -> Heap {
+        let pages = Pages { store: store.clone(), given: Arc::default() };
         Heap { arena: Dlmalloc::new_with_allocator(pages.clone()), pages }
     }
 
@@ -127,6 +131,10 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        self.pages.maps().reclaim();
+        let pieces = self.pages.maps().take();
+        for (start, end) in pieces {
+            // SAFETY: from the store; the process is gone, nothing refers to its heap.
+            unsafe { self.pages.store.give(start as *mut c_void, end - start) };
+        }
     }
 }

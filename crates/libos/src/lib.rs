@@ -22,6 +22,7 @@ mod locale;
 mod memory;
 mod module;
 mod process;
+mod recycle;
 mod shell;
 mod shm;
 mod signal;

@@ -39,8 +39,13 @@ impl Maps {
         }
     }
 
+    /// Start and end of all, for the caller to give back.
+    pub(crate) fn take(&mut self) -> BTreeMap<usize, usize> {
+        std::mem::take(&mut self.0)
+    }
+
     pub(crate) fn reclaim(&mut self) {
-        for (start, end) in std::mem::take(&mut self.0) {
+        for (start, end) in self.take() {
             // SAFETY: mapped by the process, which has ended.
             let _ = unsafe { munmap(start as *mut c_void, end - start) };
         }

@@ -139,6 +139,7 @@ pub(crate) struct Birth {
 
 impl Process {
     pub(crate) fn new(system: Arc<System>, birth: Birth) -> Process {
+        let heap = RefCell::new(Heap::new(&system.recycled));
         Process {
             system,
             pid: birth.pid,
@@ -151,7 +152,7 @@ impl Process {
                 block: RefCell::new(None),
                 base: Cell::new(std::ptr::null_mut()),
                 stack_limit: Cell::new(0),
-                heap: RefCell::new(Heap::new()),
+                heap,
                 fds: RefCell::new(birth.fds),
                 files: RefCell::default(),
                 dirs: RefCell::default(),
@@ -211,7 +212,7 @@ impl Process {
     /// Runs the program to its end on this thread, which must be the process's own. `stack_end` is the lowest address of the stack.
     pub(crate) fn run(&self, stack_end: usize) -> Status {
         self.local.stack_limit.set(stack_end + STACK_RESERVE);
-        let result = Block::new(&self.program).map(|block| {
+        let result = Block::new(&self.program, &self.system.recycled).map(|block| {
             self.local.base.set(block.base());
             *self.local.block.borrow_mut() = Some(block);
         });
@@ -268,7 +269,7 @@ impl Process {
         local.environment.reclaim();
         // Not through the cell: a fault inside leaves it borrowed.
         // SAFETY: the process uses its heap no more.
-        unsafe { *local.heap.as_ptr() = Heap::new() };
+        unsafe { *local.heap.as_ptr() = Heap::new(&self.system.recycled) };
         local.block.take();
     }
 

@@ -5,6 +5,7 @@ use crate::fd::{FdTable, Object};
 use crate::forked::Generation;
 use crate::image::Program;
 use crate::process::{Birth, Process, STACK_RESERVE, STACK_SIZE, Status, thread_main};
+use crate::recycle::Recycled;
 use crate::shell;
 use crate::shm::Segments;
 use crate::signal::{self, Signals};
@@ -157,6 +158,7 @@ impl Builder {
             shm: Segments::default(),
             sockets: Sockets::default(),
             durability: Durability::default(),
+            recycled: Arc::default(),
             table: Mutex::default(),
             changed: Condvar::new(),
         }))
@@ -180,6 +182,7 @@ pub struct System {
     pub(crate) shm: Segments,
     pub(crate) sockets: Sockets,
     pub(crate) durability: Durability,
+    pub(crate) recycled: Arc<Recycled>,
     table: Mutex<Table>,
     changed: Condvar,
 }

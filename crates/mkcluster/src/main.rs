@@ -1,5 +1,7 @@
 //! Makes the template cluster of a prepared build, with PostgreSQL's own `initdb`, in-process. A step of `cargo xtask build`.
 
+mod wal;
+
 use anyhow::{Context, Result};
 use clap::Parser;
 use engine::Resources;
@@ -20,6 +22,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let resources = Resources::new(postgres_sys::share_bundle(), None)
         .with_context(|| format!("cannot use the prepared build in {}", arguments.prepared.display()))?;
-    engine::make_template(&resources, &arguments.output.join("cluster"))?;
-    Ok(())
+    let cluster = arguments.output.join("cluster");
+    engine::make_template(&resources, &cluster)?;
+    wal::trim(&cluster)
 }

@@ -44,7 +44,7 @@ pub fn template(workspace: &Workspace, prepared_key: &str) -> Result<Option<Stri
         return Ok(None);
     }
     let mut sum = Sum::default();
-    sum.part("template 1").part(prepared_key);
+    sum.part("template 2").part(prepared_key);
     for input in TEMPLATE_INPUTS {
         sum.tree(&workspace.root, Path::new(input))?;
     }

@@ -19,8 +19,8 @@ const METADATA: &str = "metadata.json";
 /// The folder in which it leaves the cluster.
 const CLUSTER: &str = "cluster";
 
-/// A template is unpacked whole: large blocks compress better, and cost nothing.
-const OPTIONS: WriteOptions = WriteOptions { level: 19, block_size: 4 << 20 };
+/// A template is unpacked whole, by several threads: large blocks compress better, but there must be enough of them.
+const OPTIONS: WriteOptions = WriteOptions { level: 19, block_size: 1 << 20 };
 
 /// Makes the template cluster of a prepared build and packs it, unless it is there or the checkout
 /// has no `mkcluster`.

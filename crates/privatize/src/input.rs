@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::llvm::{Context, Linkage, Module, Visibility};
-use crate::{Error, archive, unit};
+use crate::llvm::{Context, Linkage, Module, Value, Visibility};
+use crate::unit::{self, Unit};
+use crate::{Error, archive};
 
 /// An object or an archive member, by its place in the [`Pool`].
 pub(crate) type InputId = usize;
@@ -38,6 +39,7 @@ pub(crate) struct Input {
     pub(crate) origin: String,
     pub(crate) symbols: Vec<Symbol>,
     bitcode: Vec<u8>,
+    treatment: Changes,
     /// Kept from the reading of symbols for the first link.
     module: RefCell<Option<Module>>,
 }
@@ -47,7 +49,38 @@ impl Input {
     pub(crate) fn module(&self, context: &Context) -> Result<Module, Error> {
         match self.module.borrow_mut().take() {
             Some(module) => Ok(module),
-            None => parse(context, &self.bitcode, &self.origin),
+            None => parse(context, &self.bitcode, &self.origin, self.treatment),
+        }
+    }
+}
+
+/// Which inputs are changed, and how.
+struct Treatment {
+    small: Vec<String>,
+    no_unwind_tables: bool,
+}
+
+/// How the functions of an input are changed.
+#[derive(Clone, Copy)]
+struct Changes {
+    small: bool,
+    no_unwind_tables: bool,
+}
+
+impl Treatment {
+    fn of(&self, origin: &str) -> Changes {
+        let small = self.small.iter().any(|part| origin.contains(part.as_str()));
+        Changes { small, no_unwind_tables: self.no_unwind_tables }
+    }
+}
+
+impl Changes {
+    fn apply(self, context: &Context, function: Value) {
+        if self.small {
+            function.add_attribute(context.enum_attribute("optsize"));
+        }
+        if self.no_unwind_tables {
+            function.remove_attribute("uwtable");
         }
     }
 }
@@ -60,14 +93,19 @@ pub(crate) struct Members {
 }
 
 /// All inputs of a unit; each file is read once.
-#[derive(Default)]
 pub(crate) struct Pool {
     pub(crate) inputs: Vec<Input>,
+    treatment: Treatment,
     objects: HashMap<PathBuf, InputId>,
     archives: HashMap<PathBuf, Vec<InputId>>,
 }
 
 impl Pool {
+    pub(crate) fn new(unit: &Unit) -> Pool {
+        let treatment = Treatment { small: unit.small.clone(), no_unwind_tables: unit.no_unwind_tables };
+        Pool { inputs: Vec::new(), treatment, objects: HashMap::new(), archives: HashMap::new() }
+    }
+
     pub(crate) fn objects(&mut self, context: &Context, paths: &[PathBuf]) -> Result<Vec<InputId>, Error> {
         paths.iter().map(|path| self.object(context, path)).collect()
     }
@@ -103,9 +141,10 @@ impl Pool {
     }
 
     fn add(&mut self, context: &Context, origin: String, bitcode: Vec<u8>) -> Result<InputId, Error> {
-        let module = parse(context, &bitcode, &origin)?;
+        let treatment = self.treatment.of(&origin);
+        let module = parse(context, &bitcode, &origin, treatment)?;
         let symbols = symbols(&module);
-        self.inputs.push(Input { origin, symbols, bitcode, module: RefCell::new(Some(module)) });
+        self.inputs.push(Input { origin, symbols, bitcode, treatment, module: RefCell::new(Some(module)) });
         Ok(self.inputs.len() - 1)
     }
 
@@ -124,7 +163,7 @@ impl Pool {
     }
 }
 
-fn parse(context: &Context, bitcode: &[u8], origin: &str) -> Result<Module, Error> {
+fn parse(context: &Context, bitcode: &[u8], origin: &str, changes: Changes) -> Result<Module, Error> {
     let Some(module) = context.parse(bitcode, origin) else {
         let reason = match context.take_errors() {
             _ if bitcode.starts_with(b"\x7fELF") => {
@@ -142,6 +181,9 @@ fn parse(context: &Context, bitcode: &[u8], origin: &str) -> Result<Module, Erro
         // \1 tells LLVM to leave a name alone; ELF targets do not change names anyway.
         if let Some(plain) = global.name().strip_prefix('\u{1}') {
             global.set_name(plain);
+        }
+        if global.is_function() && !global.is_declaration() {
+            changes.apply(context, global);
         }
     }
     Ok(module)

@@ -30,7 +30,7 @@ pub fn privatize(unit: &Unit, output: &Path) -> Result<Report, Error> {
         None => Directives::default(),
     };
     let context = Context::new();
-    let mut pool = Pool::default();
+    let mut pool = Pool::new(unit);
     let inputs = read(unit, &context, &mut pool)?;
     let resolution = Resolution::new(unit, &pool, &inputs);
     resolution.check()?;

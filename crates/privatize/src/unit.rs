@@ -35,6 +35,12 @@ pub struct Unit {
     /// Whether a table of the program's global symbols is emitted.
     #[serde(default)]
     pub export: bool,
+    /// Parts of paths: the functions of inputs that have one of them in theirs are optimised for size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub small: Vec<String>,
+    /// Whether unwind tables are left out. Debug information then has its own, where there is debug information.
+    #[serde(default)]
+    pub no_unwind_tables: bool,
     /// The file with the library OS's directives; none means that every undefined symbol is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<PathBuf>,

@@ -10,6 +10,11 @@ use rustix::io::Errno;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a lock is waited for: whoever only looks (`Lock::look`) has it for a moment.
+const PATIENCE: Duration = Duration::from_millis(30);
+const STEP: Duration = Duration::from_millis(3);
 
 /// The right to use a data directory, for as long as it lives.
 #[derive(Debug)]
@@ -37,15 +42,20 @@ impl Lock {
             .and_then(|fd| rustix::io::fcntl_dupfd_cloexec(&fd, 3))
             .map_err(|e| Error::at(path, "open", e))?;
         // The descriptor that was duplicated is closed; the lock belongs to the open file that both share.
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(Error::InUse { path: path.into(), holder: holder(path) });
+        let mut patience = PATIENCE;
+        loop {
+            match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if patience.is_zero() => {
+                    return Err(Error::InUse { path: path.into(), holder: holder(path) });
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    std::thread::sleep(STEP);
+                    patience = patience.saturating_sub(STEP);
+                }
+                // Or a file system without locks: PostgreSQL's own lock file is all there is.
+                _ => return Ok(Lock { directory, owner: std::process::id() }),
             }
-            // A file system without locks: PostgreSQL's own lock file is all there is.
-            Err(_) => {}
         }
-        Ok(Lock { directory, owner: std::process::id() })
     }
 }
 

@@ -28,6 +28,55 @@ pub fn configure_arguments() -> Vec<String> {
 /// generation on two processors.
 pub const LINK_ARGUMENTS: [&str; 3] = ["-r", "--lto-O2", "--lto-partitions=2"];
 
+/// Code that no query spends its time in: it is optimised for size.
+pub const SMALL: [&str; 45] = [
+    "/contrib/",
+    "/src/backend/access/rmgrdesc/",
+    "/src/backend/backup/",
+    "/src/backend/bootstrap/",
+    "/src/backend/catalog/dependency",
+    "/src/backend/catalog/heap",
+    "/src/backend/catalog/index.",
+    "/src/backend/catalog/objectaddress",
+    "/src/backend/catalog/pg_",
+    "/src/backend/commands/aggregate",
+    "/src/backend/commands/alter",
+    "/src/backend/commands/cluster",
+    "/src/backend/commands/collation",
+    "/src/backend/commands/create",
+    "/src/backend/commands/dbcommands",
+    "/src/backend/commands/explain",
+    "/src/backend/commands/ext",
+    "/src/backend/commands/foreign",
+    "/src/backend/commands/function",
+    "/src/backend/commands/index",
+    "/src/backend/commands/matview",
+    "/src/backend/commands/op",
+    "/src/backend/commands/policy",
+    "/src/backend/commands/publication",
+    "/src/backend/commands/stat",
+    "/src/backend/commands/subscription",
+    "/src/backend/commands/table",
+    "/src/backend/commands/ts",
+    "/src/backend/commands/type",
+    "/src/backend/commands/user",
+    "/src/backend/libpq/auth",
+    "/src/backend/libpq/hba",
+    "/src/backend/nodes/outfuncs",
+    "/src/backend/nodes/readfuncs",
+    "/src/backend/postmaster/",
+    "/src/backend/replication/",
+    "/src/backend/rewrite/rewriteDefine",
+    "/src/backend/snowball/",
+    "/src/backend/statistics/",
+    "/src/backend/tsearch/",
+    "/src/backend/utils/adt/ruleutils",
+    "/src/backend/utils/misc/guc",
+    "/src/bin/",
+    "/src/fe_utils/",
+    "/src/interfaces/",
+];
+
 /// The symbols of a unit's object that the final link sees: the programs' descriptors, and the base
 /// pointer that all units share.
 pub const GLOBAL_SYMBOLS: [&str; 2] = ["privatized_program_*", "privatized_base"];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::options::{CLIENTS, FORK, SERVER};
+use super::options::{CLIENTS, FORK, SERVER, SMALL};
 use crate::record::{Link, Links};
 
 /// A whole-program link.
@@ -23,6 +23,8 @@ pub struct Unit {
     replace: BTreeMap<&'static str, Replacement>,
     wrap: Vec<String>,
     export: bool,
+    small: &'static [&'static str],
+    no_unwind_tables: bool,
     os: PathBuf,
     /// Libraries of the system that it needs. Not part of what the pass reads.
     #[serde(skip)]
@@ -81,6 +83,8 @@ impl Unit {
             replace: BTreeMap::new(),
             wrap: Vec::new(),
             export: false,
+            small: &SMALL,
+            no_unwind_tables: true,
             os: os.into(),
             system_libraries: Vec::new(),
         }

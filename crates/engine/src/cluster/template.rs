@@ -41,7 +41,7 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>) -> Result<()> {
     let old = u64::from_le_bytes(first_eight(&control).ok_or_else(damaged)?);
     // Equal files of a tree in memory share their bytes until they are written to.
     let shared = Mutex::new(HashMap::<_, vfs::Bytes>::new());
-    template.unpack("", THREADS, |entry, content| {
+    let unpacked = template.unpack("", THREADS, |entry, content| {
         let changed = match entry.path {
             "global/pg_control" => Some(new_control(content, identifier)?),
             path if path.starts_with("pg_wal/") => new_segment(content, old, identifier),
@@ -71,7 +71,12 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>) -> Result<()> {
                     .map_err(|e| Error::at(Path::new(entry.path), "create", e))
             }
         }
-    })
+    });
+    match (unpacked, target) {
+        // Which file was the first that did not fit is chance.
+        (Err(Error::NoSpace(_)), Target::Directory(root)) => Err(Error::NoSpace(root.into())),
+        (result, _) => result,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -45,6 +45,43 @@ fn a_half_made_cluster_is_made_again() {
 }
 
 #[test]
+fn a_commit_waits_until_the_cluster_is_durable() {
+    let _guard = guard();
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::builder(folder.path()).no_log().open().unwrap();
+        db.connect().unwrap().batch_execute("CREATE TABLE t (a int)").unwrap();
+        assert!(!folder.path().join("libpglite.unfinished").exists());
+        db.close().unwrap();
+    }
+}
+
+#[test]
+fn a_crash_of_the_machine_before_the_cluster_was_durable() {
+    let _guard = guard();
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("libpglite.unfinished");
+    let open = || Database::builder(folder.path()).no_log().open().unwrap();
+    open().close().unwrap();
+    let control = std::fs::read(folder.path().join("global/pg_control")).unwrap();
+    let checkpoint = u64::from_le_bytes(control[32..40].try_into().unwrap());
+    // Somebody else has made checkpoints since: it is a database by now, whatever the marker says.
+    std::fs::write(&marker, format!("another-boot {:X}\n", checkpoint - 8)).unwrap();
+    let db = open();
+    assert!(!db.is_new());
+    db.close().unwrap();
+    assert!(!marker.exists());
+    // Nobody has: nothing in it was promised to anybody, and it may have holes.
+    let control = std::fs::read(folder.path().join("global/pg_control")).unwrap();
+    let checkpoint = u64::from_le_bytes(control[32..40].try_into().unwrap());
+    std::fs::write(&marker, format!("another-boot {checkpoint:X}\n")).unwrap();
+    let db = open();
+    assert!(db.is_new());
+    db.close().unwrap();
+    assert!(!marker.exists());
+}
+
+#[test]
 fn one_of_many_makes_it() {
     let _guard = guard();
     let folder = tempfile::tempdir().unwrap();

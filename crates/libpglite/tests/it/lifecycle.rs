@@ -57,6 +57,24 @@ fn clusters_have_their_own_identifiers() {
     two.close();
 }
 
+#[test]
+fn looking_at_a_directory_is_in_nobodys_way() {
+    let _guard = guard();
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).unwrap().close().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                libpglite::info(folder.path()).unwrap();
+            }
+        });
+        let opened: Vec<_> = (0..10).map(|_| open(folder.path()).and_then(Database::close)).collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        opened.into_iter().for_each(|result| result.unwrap());
+    });
+}
+
 /// Threads, descriptors and mappings of this process.
 fn resources() -> (usize, usize, usize) {
     let count = |path: &str| std::fs::read_dir(path).unwrap().count();

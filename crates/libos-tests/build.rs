@@ -45,7 +45,10 @@ fn main() {
         jobs.push(compile_native(source, &support, &native.join(stem(source))));
     }
     for source in c_files(&manifest.join("tests/modules")) {
-        jobs.push(compile_module(&source, &out.join(stem(&source)).with_extension("so")));
+        jobs.push(compile_module(&source, &["-O1"], &out.join(stem(&source)).with_extension("so")));
+        // As distributions do.
+        let fortified = out.join(format!("{}_fortified.so", stem(&source)));
+        jobs.push(compile_module(&source, &["-O2", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong"], &fortified));
     }
     in_parallel(jobs, |mut job| run(&mut job));
 
@@ -115,9 +118,9 @@ fn compile_native(source: &Path, support: &[PathBuf], output: &Path) -> Command 
 }
 
 /// As somebody else's compiler would: a stock extension.
-fn compile_module(source: &Path, output: &Path) -> Command {
+fn compile_module(source: &Path, how: &[&str], output: &Path) -> Command {
     let mut command = Command::new("cc");
-    command.args(["-shared", "-fPIC", "-O1", "-g0", "-D_GNU_SOURCE", "-o"]).arg(output).arg(source);
+    command.args(how).args(["-shared", "-fPIC", "-g0", "-D_GNU_SOURCE", "-o"]).arg(output).arg(source);
     command
 }
 

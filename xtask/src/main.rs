@@ -48,8 +48,8 @@ enum Command {
     Test(test::Arguments),
     /// Show what libpglite can do
     Demo,
-    /// Measure it
-    Bench,
+    /// Measure it against stock servers
+    Bench(bench::Arguments),
     /// Run PostgreSQL's own regression tests
     Conformance,
     /// Make release archives
@@ -76,7 +76,7 @@ fn run(command: Command) -> Result<()> {
         Command::Prepared(arguments) => prepared::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo => demo::run(),
-        Command::Bench => bench::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance => conformance::run(),
         Command::Dist => dist::run(),
     }
@@ -86,5 +86,6 @@ fn run(command: Command) -> Result<()> {
 fn interrupted() {
     eprintln!("\ninterrupted, stopping what was started");
     child::stop_all();
+    bench::remove_folders();
     std::process::exit(130);
 }

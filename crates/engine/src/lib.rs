@@ -24,4 +24,4 @@ pub use open::make_template;
 pub use options::{Access, Creation, Listen, Location, Options, Policy};
 pub use resources::Resources;
 pub use server::{Acceptor, Client, Server};
-pub use standalone::{Canceller, Standalone};
+pub use standalone::{Canceller, Identity, Standalone};

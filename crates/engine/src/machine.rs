@@ -93,7 +93,6 @@ pub(crate) struct Machine {
     pub(crate) reports: Arc<Reports>,
     changed: Arc<std::sync::Condvar>,
     change: Arc<Mutex<()>>,
-    owner: u32,
     /// `PATH` of the processes.
     search: String,
     sockets: Arc<vfs::MemoryFs>,
@@ -181,7 +180,6 @@ impl Machine {
             reports,
             changed,
             change,
-            owner: std::process::id(),
             search: search_path(options),
             sockets,
             port: std::sync::OnceLock::new(),
@@ -200,7 +198,7 @@ impl Machine {
 
     /// Whether this process is still the one that made the machine.
     pub(crate) fn check_fork(&self) -> Result<()> {
-        if std::process::id() == self.owner { Ok(()) } else { Err(Error::Forked) }
+        if self.system.is_lost() { Err(Error::Forked) } else { Ok(()) }
     }
 
     /// The file in which a server's children find what their parent tells them is gone before anybody could read it:

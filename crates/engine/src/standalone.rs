@@ -11,12 +11,17 @@ use crate::settling::Settling;
 use libos::{Coroutine, Handle, Spawn, Status};
 use std::path::{Path, PathBuf};
 
+mod restart;
+
+pub use restart::Identity;
+
 /// One session, with nothing in the background. It runs only inside [`Standalone::exchange`], on the calling thread;
 /// between calls it may move to another.
 pub struct Standalone {
     process: Option<Coroutine>,
     machine: Machine,
     path: PathBuf,
+    options: Options,
     greeting: Vec<u8>,
     settling: Option<Settling>,
     _lock: Option<Lock>,
@@ -43,11 +48,13 @@ impl Standalone {
             return Err(Error::Option("a standalone session has no listeners: open a server for that".into()));
         }
         let Opened { machine, path, created, unsettled, lock } = open::open(resources, options)?;
-        let begun = begin(&machine, options, database, &path)
-            .and_then(|(process, greeting)| Ok((process, greeting, settle(unsettled, options)?)));
+        let mut greeting = Vec::new();
+        let begun = begin(&machine, options, &Identity::superuser(database), &path, &mut greeting)
+            .and_then(|process| Ok((process, settle(unsettled, options)?)));
         match begun {
-            Ok((process, greeting, settling)) => {
-                Ok(Standalone { process: Some(process), machine, path, greeting, settling, _lock: lock })
+            Ok((process, settling)) => {
+                let options = options.clone();
+                Ok(Standalone { process: Some(process), machine, path, options, greeting, settling, _lock: lock })
             }
             Err(e) => {
                 drop(machine);
@@ -144,19 +151,28 @@ fn drive(process: &mut Coroutine, output: &mut impl FnMut(&[u8])) -> Option<Stat
     }
 }
 
-fn begin(machine: &Machine, options: &Options, database: &str, path: &Path) -> Result<(Coroutine, Vec<u8>)> {
+fn begin(
+    machine: &Machine,
+    options: &Options,
+    identity: &Identity,
+    path: &Path,
+    greeting: &mut Vec<u8>,
+) -> Result<Coroutine> {
     let mut arguments = vec!["--single".to_owned(), "-D".to_owned(), machine.data().to_owned()];
     let fixed = [("exit_on_error".to_owned(), "off".to_owned())];
     for (name, value) in fixed.into_iter().chain(options.settings.clone()) {
         check_setting(&name)?;
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
-    arguments.push(database.to_owned());
-    let spawn = Spawn { pid: i32::try_from(std::process::id()).ok(), ..machine.command("postgres", arguments, &[]) };
+    // A name that begins with a dash is no option.
+    arguments.extend(["--".to_owned(), identity.database.clone()]);
+    let spawn = Spawn {
+        pid: i32::try_from(std::process::id()).ok(),
+        ..machine.command("postgres", arguments, &identity.environment())
+    };
     let mut process = machine.system.spawn_coroutine(spawn).map_err(|e| Error::io("start a session", e))?;
-    let mut greeting = Vec::new();
     match drive(&mut process, &mut |bytes: &[u8]| greeting.extend_from_slice(bytes)) {
-        None => Ok((process, greeting)),
+        None => Ok(process),
         Some(_) => Err(startup_error(machine, path)),
     }
 }

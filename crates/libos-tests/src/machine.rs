@@ -115,6 +115,8 @@ pub struct Options<'a> {
     pub policy: Policy,
     /// Directories of the host, shown at their own place.
     pub host: &'a [&'a Path],
+    /// The same, for reading only.
+    pub read_only: &'a [&'a Path],
     /// Commands whose output `popen` knows.
     pub answers: &'a [(&'a str, &'a str)],
 }
@@ -208,9 +210,10 @@ pub fn build(options: &Options<'_>, hooks: impl Hooks + 'static) -> Arc<System> 
     }
     namespace.mount(b"/bin", bin, Access::ReadOnly).expect("a mount");
     namespace.mount(b"/tmp", MemoryFs::new(None), Access::ReadWrite).expect("a mount");
-    for path in options.host {
+    let host = options.host.iter().map(|path| (path, Access::ReadWrite));
+    for (path, access) in host.chain(options.read_only.iter().map(|path| (path, Access::ReadOnly))) {
         let fs = HostFs::open(path).expect("a directory");
-        namespace.mount(path.as_os_str().as_encoded_bytes(), fs, Access::ReadWrite).expect("a mount");
+        namespace.mount(path.as_os_str().as_encoded_bytes(), fs, access).expect("a mount");
     }
     namespace.grant(b"/dev/null", Access::ReadWrite).expect("a grant");
     let mut builder = Builder::new(namespace).policy(options.policy).module_directory("/modules").user("tester");

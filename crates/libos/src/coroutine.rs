@@ -35,6 +35,7 @@ impl System {
     pub fn spawn_coroutine(&self, spawn: Spawn) -> Result<Coroutine> {
         let stack = DefaultStack::new(STACK_SIZE + STACK_RESERVE).map_err(|_| Errno::NOMEM)?;
         let process = self.adopt(spawn)?;
+        process.signals.timer.without_thread(Arc::downgrade(&process));
         let own = process.clone();
         let end = stack.limit().get();
         let stack = Stack::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
@@ -63,9 +64,7 @@ impl Coroutine {
         let Some(stack) = self.stack.as_mut() else { return self.status };
         signal::prepare_thread();
         let before = self.process.enter_thread();
-        self.process.signals.timer.resume(&self.process.signals);
         let result = stack.resume(());
-        self.process.signals.timer.suspend();
         self.process.leave_thread(before);
         if let CoroutineResult::Return(status) = result {
             self.stack = None;

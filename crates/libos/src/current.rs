@@ -99,16 +99,25 @@ fn stack_overflow(p: &Process) -> ! {
     unsafe { terminate(p, Status::Signaled(libc::SIGSEGV)) }
 }
 
-/// Makes a system call that may block, outside critical sections: a signal that ends the process does so right there.
+/// Makes a system call that may block, outside critical sections: signals are handled, and may end the process, right there.
+/// The call is made again where it fails with `EINTR` although no handler of the program has run: then it was a
+/// reserved signal for something else.
 #[inline]
-pub(crate) fn blocking<R>(call: impl FnOnce() -> R) -> R {
-    let flag = &process().signals.blocking;
-    flag.set(true);
-    compiler_fence(Ordering::SeqCst);
-    let result = call();
-    compiler_fence(Ordering::SeqCst);
-    flag.set(false);
-    result
+pub(crate) fn blocking<R: CResult>(mut call: impl FnMut() -> R) -> R {
+    let signals = &process().signals;
+    loop {
+        let handled = signals.handled.get();
+        signals.blocking.set(true);
+        compiler_fence(Ordering::SeqCst);
+        let result = call();
+        compiler_fence(Ordering::SeqCst);
+        signals.blocking.set(false);
+        let for_nothing = result == R::FAILED && errno() == libc::EINTR && handled == signals.handled.get();
+        // In a critical section handlers wait for its end.
+        if !for_nothing || signals.critical.get() > 0 {
+            return result;
+        }
+    }
 }
 
 /// As `enter`, for calls that answer as the C library does: -1 and `errno`.
@@ -123,8 +132,26 @@ pub(crate) fn call<R: CResult>(f: impl FnOnce(&'static Process) -> rustix::io::R
     }
 }
 
+/// Stores the result of a critical section where the program wants it: outside, since a bad pointer is the program's fault.
+///
+/// # Safety
+/// `to` is as valid as C demands.
+pub(crate) unsafe fn give<T>(to: *mut T, result: rustix::io::Result<T>) -> i32 {
+    match result {
+        Ok(value) => {
+            // SAFETY: by the caller's promise.
+            unsafe { *to = value };
+            0
+        }
+        Err(e) => {
+            set_errno(e.raw_os_error());
+            -1
+        }
+    }
+}
+
 /// What a C function returns when it fails.
-pub(crate) trait CResult: Copy {
+pub(crate) trait CResult: Copy + PartialEq {
     const FAILED: Self;
 }
 

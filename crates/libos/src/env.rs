@@ -1,5 +1,8 @@
 //! A process's environment: `environ` and what reads and changes it.
 //!
+//! The C library has one variable under two names. A program that uses both has two: which one it has changed shows when
+//! the library OS looks next, and the other one follows.
+//!
 //! Relies on: `environ` points at a null-terminated table, as C has it; the program may replace the table.
 
 use crate::heap::Heap;
@@ -8,51 +11,58 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null_mut;
 
-/// The strings that a process begins with, and where `environ` is when the program does not use that name.
+/// What C calls the variable.
+const NAMES: [&str; 2] = ["environ", "__environ"];
+
+/// The strings that a process begins with, and the table as it was last seen.
 pub(crate) struct Environment {
     initial: RefCell<Vec<CString>>,
-    fallback: Cell<*mut *mut c_char>,
+    seen: Cell<*mut *mut c_char>,
 }
 
 impl Environment {
     pub(crate) fn new(initial: Vec<CString>) -> Environment {
-        Environment { initial: RefCell::new(initial), fallback: Cell::new(null_mut()) }
-    }
-
-    /// Makes the first table, in the process's heap.
-    pub(crate) fn place(&self, heap: &mut Heap) -> *mut *mut c_char {
-        let initial = self.initial.take();
-        let table: *mut *mut c_char = heap.calloc((initial.len() + 1) * size_of::<usize>()).cast();
-        for (i, entry) in initial.iter().enumerate() {
-            // SAFETY: the table has room for the entries and a null.
-            unsafe { *table.add(i) = heap.string(entry.as_bytes()) };
-        }
-        self.fallback.set(table);
-        table
+        Environment { initial: RefCell::new(initial), seen: Cell::new(null_mut()) }
     }
 
     pub(crate) fn reclaim(&self) {
         self.initial.take();
-        self.fallback.set(null_mut());
+        self.seen.set(null_mut());
     }
 }
 
+/// Makes the first table, in the process's heap.
+pub(crate) fn place(p: &Process, heap: &mut Heap) -> *mut *mut c_char {
+    let initial = p.local.environment.initial.take();
+    let table: *mut *mut c_char = heap.calloc((initial.len() + 1) * size_of::<usize>()).cast();
+    for (i, entry) in initial.iter().enumerate() {
+        // SAFETY: the table has room for the entries and a null.
+        unsafe { *table.add(i) = heap.string(entry.as_bytes()) };
+    }
+    set_table(p, table);
+    table
+}
+
+fn slots(p: &Process) -> impl Iterator<Item = *mut *mut *mut c_char> {
+    NAMES.into_iter().filter_map(|name| p.libc_datum(name))
+}
+
 fn table(p: &Process) -> *mut *mut c_char {
-    match p.libc_datum::<*mut *mut c_char>("environ").or_else(|| p.libc_datum("__environ")) {
-        // SAFETY: the process's own variable.
-        Some(slot) => unsafe { *slot },
-        None => p.local.environment.fallback.get(),
+    let seen = p.local.environment.seen.get();
+    // SAFETY: the process's own variables.
+    match slots(p).map(|slot| unsafe { *slot }).find(|now| *now != seen) {
+        Some(new) => {
+            set_table(p, new);
+            new
+        }
+        None => seen,
     }
 }
 
 fn set_table(p: &Process, new: *mut *mut c_char) {
-    for name in ["environ", "__environ"] {
-        if let Some(slot) = p.libc_datum::<*mut *mut c_char>(name) {
-            // SAFETY: the process's own variable.
-            unsafe { *slot = new };
-        }
-    }
-    p.local.environment.fallback.set(new);
+    // SAFETY: the process's own variables.
+    slots(p).for_each(|slot| unsafe { *slot = new });
+    p.local.environment.seen.set(new);
 }
 
 /// The entries of the table, each `NAME=value`.

@@ -21,6 +21,8 @@ pub(crate) const VIRTUAL: i32 = 1 << 24;
 #[derive(Clone)]
 pub(crate) enum Object {
     Kernel(Arc<OwnedFd>),
+    /// A file or directory of a mount that is read-only for programs, which the kernel does not know.
+    ReadOnly(Arc<OwnedFd>),
     Memory(Arc<vfs::MemoryHandle>),
     Listener(Arc<Bound>),
     Log(Stream),
@@ -54,7 +56,7 @@ impl Object {
 
     pub(crate) fn raw(&self) -> Option<RawFd> {
         match self {
-            Object::Kernel(fd) => Some(fd.as_raw_fd()),
+            Object::Kernel(fd) | Object::ReadOnly(fd) => Some(fd.as_raw_fd()),
             Object::Listener(bound) => Some(bound.fd.as_raw_fd()),
             _ => None,
         }

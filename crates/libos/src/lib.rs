@@ -22,6 +22,7 @@ mod locale;
 mod memory;
 mod module;
 mod process;
+mod random;
 mod recycle;
 mod shell;
 mod shm;

@@ -2,10 +2,12 @@
 //!
 //! Relies on: `uselocale` is per thread, and a process runs on one thread at a time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
 use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
 
 /// glibc's `LC_GLOBAL_LOCALE`.
 pub(crate) const GLOBAL: libc::locale_t = usize::MAX as libc::locale_t;
@@ -27,6 +29,8 @@ pub(crate) struct Locale {
     all: RefCell<CString>,
     /// Those that the program made by itself and has not freed.
     made: RefCell<HashSet<usize>>,
+    /// What `localeconv` answers with.
+    conventions: Box<UnsafeCell<MaybeUninit<libc::lconv>>>,
 }
 
 impl Locale {
@@ -36,7 +40,18 @@ impl Locale {
             names: RefCell::new(std::array::from_fn(|_| c"C".to_owned())),
             all: RefCell::new(c"C".to_owned()),
             made: RefCell::default(),
+            conventions: Box::new(UnsafeCell::new(MaybeUninit::uninit())),
         }
+    }
+
+    /// `localeconv`, in an object of the process's own: the C library has one for all threads.
+    pub(crate) fn conventions(&self) -> *mut libc::lconv {
+        static FILLING: Mutex<()> = Mutex::new(());
+        let to: *mut libc::lconv = self.conventions.get().cast();
+        let _guard = FILLING.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: only this process's thread uses the object; the strings are the locale's.
+        unsafe { to.copy_from_nonoverlapping(libc::localeconv(), 1) };
+        to
     }
 
     /// Makes it the calling thread's; returns the thread's own.

@@ -3,6 +3,7 @@
 //! A handle is the module's index plus one. Modules stay until the process ends, as they would with
 //! `RTLD_NODELETE`: code may still be on the stack when `dlclose` is called.
 
+use crate::abi::stock::{Meaning, meaning};
 use crate::image;
 use crate::process::Process;
 use elf_loader::{HostResolver, Mapping, Resolver, SharedObject};
@@ -95,7 +96,7 @@ pub(crate) fn open(p: &Process, path: &[u8]) -> Option<(usize, Initialise)> {
             let index = modules.loaded.len() - 1;
             Some((index + 1, Initialise::Stock(index)))
         }
-        Err(message) => modules.fail(format!("{}: {message}", String::from_utf8_lossy(path))),
+        Err(message) => modules.fail(message),
     }
 }
 
@@ -105,15 +106,16 @@ fn built_in(p: &Process, path: &[u8]) -> Option<image::Module> {
 }
 
 fn load(p: &Process, path: &[u8]) -> Result<Code, String> {
+    let name = String::from_utf8_lossy(path);
     let file = p
         .system
         .namespace
         .open(&p.local.cwd.borrow(), path, libc::O_RDONLY, 0)
-        .map_err(|e| format!("cannot open shared object file: {e}"))?;
+        .map_err(|e| format!("cannot open {name}: {e}"))?;
     let vfs::File::Kernel(file) = file else {
-        return Err("not a shared object file".into());
+        return Err(format!("cannot load {name}: it is not a file of the host"));
     };
-    let object = SharedObject::open(&file, String::from_utf8_lossy(path)).map_err(|e| e.to_string())?;
+    let object = SharedObject::open(&file, name.as_ref()).map_err(|e| e.to_string())?;
     // Libraries that are ours by name are bound to the program's symbols instead.
     let needed = object.needed().iter().filter(|name| !is_own(name));
     // SAFETY: the host's libraries run their initialisers, as they would for any program that needs them.
@@ -135,16 +137,21 @@ struct Names<'a> {
 
 impl Resolver for Names<'_> {
     fn resolve(&self, name: &str, version: Option<&str>) -> Option<*const c_void> {
-        self.p
-            .program
-            .symbol(self.p.local.base.get(), name.as_bytes())
-            .map(|s| s.cast_const())
-            .or_else(|| self.p.libc_datum::<c_void>(name).map(|s| s.cast_const()))
-            .or_else(|| crate::abi::table::lookup(name))
-            .or_else(|| self.host.resolve(name, version))
+        if let Some(own) = self.p.program.symbol(self.p.local.base.get(), name.as_bytes()) {
+            return Some(own);
+        }
+        match meaning(name) {
+            Meaning::At(address) => Some(address),
+            Meaning::Variable(name) => self.p.libc_datum::<c_void>(name).map(<*mut c_void>::cast_const),
+            Meaning::Refused => None,
+            Meaning::Host => self.host.resolve(name, version),
+        }
     }
 
     fn resolve_dependency(&self, name: &str, version: Option<&str>) -> Option<*const c_void> {
-        self.host.resolve_dependency(name, version)
+        match meaning(name) {
+            Meaning::Host => self.host.resolve_dependency(name, version),
+            _ => None,
+        }
     }
 }

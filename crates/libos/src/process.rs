@@ -3,6 +3,7 @@
 //! Relies on: everything in `Local`, and the cells in `Signals`, is touched only by the thread that runs the
 //! process (`current::process`), or by the one that made it before it runs, or reclaims it after it ran.
 
+use crate::abi::threads::Keys;
 use crate::arch;
 use crate::block::Block;
 use crate::env::Environment;
@@ -11,14 +12,15 @@ use crate::heap::Heap;
 use crate::image::Program;
 use crate::locale::Locale;
 use crate::module::Modules;
+use crate::random::Random;
 use crate::shm::Attachments;
 use crate::signal::{self, AltStack, Signals};
 use crate::stdio::Files;
 use crate::system::System;
-use crate::{current, dir, memory, users};
+use crate::{current, dir, env, memory, users};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{CString, c_char, c_void};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// How a process ended.
@@ -86,6 +88,9 @@ pub(crate) struct Local {
     pub(crate) parent_death_signal: Cell<i32>,
     pub(crate) getopt: Cell<usize>,
     pub(crate) time_result: Cell<*mut u8>,
+    pub(crate) strtok: Cell<*mut c_char>,
+    pub(crate) random: RefCell<Option<Box<Random>>>,
+    pub(crate) keys: RefCell<Keys>,
     pub(crate) shells: RefCell<crate::shell::Shells>,
     pub(crate) vfork: UnsafeCell<arch::VforkContext>,
     pub(crate) vfork_child: Cell<i32>,
@@ -112,6 +117,8 @@ pub(crate) struct Process {
     pub(crate) program: Program,
     pub(crate) signals: Signals,
     pub(crate) local: Local,
+    /// Whether it waits for a child (`System::reap`).
+    pub(crate) waiting: AtomicBool,
     /// Kernel id of the thread that runs the process, 0 when none does. The lock is held to interrupt the thread,
     /// so that it cannot end meanwhile.
     thread: Mutex<i32>,
@@ -169,6 +176,9 @@ impl Process {
                 parent_death_signal: Cell::new(0),
                 getopt: Cell::new(0),
                 time_result: Cell::new(std::ptr::null_mut()),
+                strtok: Cell::new(std::ptr::null_mut()),
+                random: RefCell::default(),
+                keys: RefCell::default(),
                 shells: RefCell::default(),
                 vfork: UnsafeCell::default(),
                 vfork_child: Cell::new(0),
@@ -177,6 +187,7 @@ impl Process {
                 console: RefCell::default(),
                 exit: UnsafeCell::default(),
             },
+            waiting: AtomicBool::new(false),
             thread: Mutex::new(0),
         }
     }
@@ -188,19 +199,33 @@ impl Process {
     /// Posts `signal` and, where it is not blocked, interrupts the thread that runs the process.
     pub(crate) fn post(&self, signal: i32) {
         let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
-        if self.signals.post(signal) && *thread != 0 && !self.signals.called.swap(true, Ordering::SeqCst) {
-            signal::interrupt(*thread);
+        if !self.signals.post(signal) || *thread == 0 {
+            return;
+        }
+        let effect = self.signals.effect(signal);
+        if !self.signals.called[effect as usize].swap(true, Ordering::SeqCst) {
+            signal::interrupt(*thread, effect);
+        }
+        drop(thread);
+        if self.waiting.load(Ordering::SeqCst) {
+            self.system.wake();
         }
     }
 
     /// The calling thread runs the process from now on (`attach(true)`), or no longer does.
     pub(crate) fn attach(&self, on: bool) {
-        // SAFETY: a system call.
-        let tid = if on { unsafe { libc::gettid() } } else { 0 };
+        let tid = if on { signal::this_thread() } else { 0 };
         let mut thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
         *thread = tid;
+        self.signals.thread.set(tid);
         // What was sent to another thread does not count.
-        self.signals.called.store(false, Ordering::SeqCst);
+        let on_its_way =
+            self.signals.called.each_ref().map(|called| called.swap(false, Ordering::SeqCst)).contains(&true);
+        drop(thread);
+        if on_its_way && !on {
+            // It arrives here, at the latest when a system call returns, and not in one of the host's that waits.
+            std::thread::yield_now();
+        }
     }
 
     /// Takes the `signalfd` out of senders' reach before it is closed.
@@ -319,17 +344,11 @@ fn prepare(p: &'static Process) -> (i32, *mut *mut c_char, *mut *mut c_char) {
         // SAFETY: the table has room for the arguments and a null.
         unsafe { *argv.add(i) = heap.string(argument.as_bytes()) };
     }
-    let envp = p.local.environment.place(&mut heap);
+    let envp = env::place(p, &mut heap);
     drop(heap);
-    for name in ["environ", "__environ"] {
-        if let Some(slot) = p.libc_datum::<*mut *mut c_char>(name) {
-            // SAFETY: the process's own variable.
-            unsafe { *slot = envp };
-        }
-    }
     for name in ["optind", "opterr"] {
         if let Some(slot) = p.libc_datum::<i32>(name) {
-            // SAFETY: as above.
+            // SAFETY: the process's own variable.
             unsafe { *slot = 1 };
         }
     }

@@ -208,8 +208,8 @@ fn start_own(p: &Process, command: Command, pipe_end: Option<Object>, pipe: Pipe
         fds.set_standard(usize::from(pipe == Pipe::FromOutput), end);
     }
     let open = |path: &str, flags: i32| -> Result<Object> {
-        let file = p.system.namespace.open(&p.local.cwd.borrow(), path.as_bytes(), flags, 0o600)?;
-        crate::abi::fds::object_of(file)
+        let opened = p.system.namespace.open_with_access(&p.local.cwd.borrow(), path.as_bytes(), flags, 0o600)?;
+        crate::abi::fds::object_of(opened)
     };
     if let Some(path) = &command.input {
         fds.set_standard(0, open(path, libc::O_RDONLY)?);
@@ -285,26 +285,27 @@ fn start_host(p: &Process, line: &str, pipe_end: Option<Object>, pipe: Pipe) -> 
     Ok(child.id() as i32)
 }
 
-/// Looks whether a command has ended; its wait status.
+/// How long a look takes where the command has not ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Looks whether a command has ended, and waits a little where it has not; its wait status.
 pub(crate) fn poll(p: &Process, job: Job) -> Result<Option<i32>> {
     match job {
         Job::Answered => Ok(Some(0)),
-        Job::Own(pid) => Ok(p.system.reap(p, pid)?.map(|(_, status): (i32, Status)| status.wait_status())),
+        Job::Own(pid) => Ok(p.system.reap(p, pid, PAUSE)?.map(|(_, status): (i32, Status)| status.wait_status())),
         Job::Host(pid) => {
             let mut status = 0;
             // SAFETY: a child of the host that `start_host` made; nobody else waits for it.
             match unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } {
-                0 => Ok(None),
+                0 => {
+                    std::thread::sleep(PAUSE);
+                    Ok(None)
+                }
                 n if n == pid => Ok(Some(status)),
                 _ => Err(Errno::CHILD),
             }
         }
     }
-}
-
-/// Gives other processes a moment before the next `poll`.
-pub(crate) fn pause(p: &Process) {
-    p.system.wait_change(Duration::from_millis(5));
 }
 
 #[cfg(test)]

@@ -221,6 +221,27 @@ impl Table {
     fn remove(&mut self, pid: i32) -> Option<JoinHandle<()>> {
         self.by_pid.remove(&pid).and_then(|e| e.thread)
     }
+
+    /// A child of `parent` among those that `pid` stands for, if one has ended; `ECHILD` where there is none at all.
+    fn find_child(&self, parent: &Process, pid: i32) -> Result<Option<(i32, Status)>, Errno> {
+        let own_group = parent.group.load(Ordering::SeqCst);
+        let mut children = self.by_pid.iter().filter(|(id, entry)| {
+            let group = entry.process.group.load(Ordering::SeqCst);
+            let wanted = match pid {
+                -1 => true,
+                0 => group == own_group,
+                pid if pid < 0 => group == -pid,
+                pid => pid == **id,
+            };
+            wanted && entry.process.parent.load(Ordering::SeqCst) == parent.pid
+        });
+        let mut none = true;
+        let ended = children.find_map(|(id, entry)| {
+            none = false;
+            entry.status.map(|status| (*id, status))
+        });
+        if none { Err(Errno::CHILD) } else { Ok(ended) }
+    }
 }
 
 impl System {
@@ -268,8 +289,8 @@ impl System {
         })
     }
 
-    /// Whether this is a child of the host process that made the system.
-    pub(crate) fn is_lost(&self) -> bool {
+    /// Whether this is a child, by `fork`, of the host process that made the system.
+    pub fn is_lost(&self) -> bool {
         self.generation.is_over()
     }
 
@@ -416,41 +437,30 @@ impl System {
         }
     }
 
-    /// Looks for a child of `parent` that ended (`waitpid`); `ECHILD` where it has none.
-    pub(crate) fn reap(&self, parent: &Process, pid: i32) -> Result<Option<(i32, Status)>, Errno> {
-        let (parent, own_group) = (parent.pid, parent.group.load(Ordering::SeqCst));
+    /// Looks for a child of `parent` that ended (`waitpid`); `ECHILD` where it has none. Where none has ended yet, it waits a
+    /// little, and no longer than until `parent` has a signal to handle.
+    pub(crate) fn reap(&self, parent: &Process, pid: i32, wait: Duration) -> Result<Option<(i32, Status)>, Errno> {
         let mut table = self.table();
-        let mut children = 0;
-        let mut found = None;
-        for (id, entry) in &table.by_pid {
-            let group = entry.process.group.load(Ordering::SeqCst);
-            let wanted = match pid {
-                -1 => true,
-                0 => group == own_group,
-                pid if pid < 0 => group == -pid,
-                pid => pid == *id,
-            };
-            if wanted && entry.process.parent.load(Ordering::SeqCst) == parent {
-                children += 1;
-                if let Some(status) = entry.status {
-                    found = Some((*id, status));
-                    break;
-                }
+        let mut found = table.find_child(parent, pid)?;
+        if found.is_none() && !wait.is_zero() {
+            parent.waiting.store(true, Ordering::SeqCst);
+            if parent.signals.deliverable() == 0 {
+                table = self.changed.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
             }
+            parent.waiting.store(false, Ordering::SeqCst);
+            found = table.find_child(parent, pid)?;
         }
         if let Some((id, _)) = found {
             let thread = table.remove(id);
             drop(table);
             join(thread);
-            return Ok(found);
         }
-        if children == 0 { Err(Errno::CHILD) } else { Ok(None) }
+        Ok(found)
     }
 
-    /// Waits until some process ends, but no longer than `limit`.
-    pub(crate) fn wait_change(&self, limit: Duration) {
-        let table = self.table();
-        let _ = self.changed.wait_timeout(table, limit);
+    /// Wakes those who wait for a process to end: one of them has a signal.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
     }
 
     /// `kill`: `caller` is the sender's pid and group.
@@ -464,15 +474,24 @@ impl System {
             _ => None,
         };
         // Those that have ended and are not waited for yet can be sent signals, without effect.
+        if pid > 0 {
+            let target = match self.table().by_pid.get(&pid) {
+                Some(entry) => entry.status.is_none().then(|| entry.process.clone()),
+                None => return Err(Errno::SRCH),
+            };
+            if let Some(target) = target.filter(|_| signal != 0) {
+                target.post(signal);
+            }
+            return Ok(());
+        }
         let mut found = false;
         let targets: Vec<Arc<Process>> = self
             .table()
             .by_pid
             .values()
-            .filter(|e| match (group, pid) {
-                (Some(g), _) => e.process.group.load(Ordering::SeqCst) == g,
-                (None, -1) => e.process.pid != caller.0,
-                (None, pid) => e.process.pid == pid,
+            .filter(|e| match group {
+                Some(g) => e.process.group.load(Ordering::SeqCst) == g,
+                None => e.process.pid != caller.0,
             })
             .inspect(|_| found = true)
             .filter(|e| e.status.is_none())
@@ -625,10 +644,10 @@ impl Drop for Child {
 }
 
 /// Blocks all signals on a thread of the host while it starts a thread of ours, which inherits the mask.
-struct HostSignalsBlocked(libc::sigset_t);
+pub(crate) struct HostSignalsBlocked(libc::sigset_t);
 
 impl HostSignalsBlocked {
-    fn new() -> HostSignalsBlocked {
+    pub(crate) fn new() -> HostSignalsBlocked {
         // SAFETY: valid sets; undone by drop on the same thread.
         unsafe {
             let mut before: libc::sigset_t = std::mem::zeroed();

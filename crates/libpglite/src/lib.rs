@@ -26,7 +26,7 @@ mod standalone;
 pub use builder::{Builder, Source};
 pub use database::{Database, Session};
 pub use engine::{Access, Error, Log, Message, Result, Severity};
-pub use engine::{Client, Info, Status, Stdio};
+pub use engine::{Client, Identity, Info, Status, Stdio};
 pub use resources::{VERSION, postgres_version};
 pub use standalone::{Canceller, Standalone};
 

@@ -1,6 +1,6 @@
 //! One session on the caller's thread.
 
-use engine::{Options, Resources, Result};
+use engine::{Identity, Options, Resources, Result};
 use std::fmt;
 use std::path::Path;
 
@@ -46,6 +46,16 @@ impl Standalone {
     /// What the session said when it began, as a server does after authentication: parameter status messages and `ReadyForQuery`.
     pub fn greeting(&self) -> &[u8] {
         self.0.greeting()
+    }
+
+    /// Ends the session, with a checkpoint, and begins another one on the same database: as another role, in another database of the
+    /// cluster, with other settings. `server` are settings that win over those of [`Builder::setting`](crate::Builder::setting).
+    /// [`Standalone::greeting`] is what the new session said, also where it refused to begin.
+    ///
+    /// # Errors
+    /// As [`Builder::open_standalone`](crate::Builder::open_standalone); there is no session then, and another may be begun.
+    pub fn restart(&mut self, identity: &Identity, server: &[(String, String)]) -> Result<()> {
+        self.0.restart(identity, server)
     }
 
     /// Gives the session `input`, any part of a stream of messages, and runs it until it wants more. What it says goes to `output`, in

@@ -87,6 +87,7 @@ Examples:
   pglite serve my-data --socket /run/app          a Unix socket in that folder
   pglite serve my-data --listen 127.0.0.1:5432    TCP
   pglite serve :memory: --listen 127.0.0.1:6000
+  pglite serve my-data --standalone               one session, for which clients take turns
 
 When the server is ready, one line `ready URI` is printed on standard output. Connections from outside ask for a password (SCRAM):
 that of --password, or else a random one, which the URI holds and the file libpglite.password of the data directory keeps.")]
@@ -105,6 +106,9 @@ pub(crate) struct Serve {
     /// The superuser's password, for a new database
     #[arg(long, env = "PGLITE_PASSWORD", hide_env_values = true)]
     pub(crate) password: Option<String>,
+    /// One session without a server: clients take turns, and each gets it clean. Nothing runs in the background
+    #[arg(long)]
+    pub(crate) standalone: bool,
 }
 
 /// Make a new database.

@@ -1,6 +1,7 @@
 //! What the commands do.
 
 use crate::arguments::{Info, Init, Opening, Psql, Serve};
+use gateway::Gateway;
 use libpglite::{Access, Builder, Database, Error, Result, Severity, Status, Stdio};
 use rustix::stdio::{stderr, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -63,8 +64,8 @@ pub(crate) fn psql(arguments: Psql) -> Result<ExitCode> {
     })
 }
 
-pub(crate) fn serve(arguments: Serve) -> Result<ExitCode> {
-    let mut signals = signals(&[SIGINT, SIGTERM, SIGHUP])?;
+pub(crate) fn serve(mut arguments: Serve) -> Result<ExitCode> {
+    let signals = signals(&[SIGINT, SIGTERM, SIGHUP])?;
     let mut builder = builder(&arguments.opening);
     if !arguments.opening.verbose {
         builder = builder.log(|message| {
@@ -72,12 +73,6 @@ pub(crate) fn serve(arguments: Serve) -> Result<ExitCode> {
                 eprintln!("{}", message.text);
             }
         });
-    }
-    for address in &arguments.listen {
-        builder = builder.listen_tcp(*address);
-    }
-    for folder in &arguments.socket {
-        builder = builder.listen_socket(folder);
     }
     if arguments.listen.is_empty() && arguments.socket.is_empty() {
         if arguments.opening.directory.as_os_str() == ":memory:" {
@@ -89,6 +84,43 @@ pub(crate) fn serve(arguments: Serve) -> Result<ExitCode> {
         let folder = &arguments.opening.directory;
         std::fs::create_dir_all(folder)
             .map_err(|source| Error::Io { context: format!("cannot create {}: {source}", folder.display()), source })?;
+        arguments.socket.push(folder.clone());
+    }
+    if arguments.standalone {
+        serve_in_turns(builder, arguments, signals)
+    } else {
+        serve_all(builder, arguments, signals)
+    }
+}
+
+/// Tells whoever started us. Whoever does not listen does not want to know.
+fn ready(uri: &str) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "ready {uri}").and_then(|()| out.flush());
+}
+
+fn serve_in_turns(builder: Builder, arguments: Serve, mut signals: Signals) -> Result<ExitCode> {
+    // The log of one session is what its client is told anyway.
+    let builder = if arguments.opening.verbose { builder } else { builder.no_log() };
+    let options = gateway::Options {
+        sockets: arguments.socket,
+        addresses: arguments.listen,
+        port: arguments.port,
+        user: arguments.opening.user,
+        password: arguments.password,
+    };
+    let gateway = Gateway::start(builder.open_standalone()?, &options)?;
+    ready(gateway.uri());
+    signals.forever().next();
+    gateway.close()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve_all(mut builder: Builder, arguments: Serve, mut signals: Signals) -> Result<ExitCode> {
+    for address in &arguments.listen {
+        builder = builder.listen_tcp(*address);
+    }
+    for folder in &arguments.socket {
         builder = builder.listen_socket(folder);
     }
     if let Some(port) = arguments.port {
@@ -98,10 +130,7 @@ pub(crate) fn serve(arguments: Serve) -> Result<ExitCode> {
         builder = builder.password(password);
     }
     let database = builder.open()?;
-    let uri = database.uri()?;
-    let mut out = std::io::stdout();
-    // Whoever does not listen does not want to know.
-    let _ = writeln!(out, "ready {uri}").and_then(|()| out.flush());
+    ready(&database.uri()?);
 
     let stop = Arc::new(AtomicBool::new(false));
     let handle = signals.handle();

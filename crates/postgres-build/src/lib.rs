@@ -26,6 +26,8 @@ pub mod record;
 #[cfg(feature = "builder")]
 pub mod source;
 #[cfg(feature = "builder")]
+pub mod stock;
+#[cfg(feature = "builder")]
 pub mod template;
 #[cfg(feature = "builder")]
 pub mod tools;

@@ -24,7 +24,8 @@ pub enum File {
     /// A kernel descriptor: close-on-exec, and never 0, 1 or 2.
     ///
     /// Two things that the kernel lets it do are the caller's to prevent: a directory's descriptor leads out by the `*at`
-    /// calls, and one that is open for reading can `fchmod` and `fchown` a file of a read-only mount.
+    /// calls, and one that is open for reading can `fchmod` and `fchown` a file of a read-only mount (see
+    /// [`crate::Namespace::open_with_access`]).
     Kernel(OwnedFd),
     /// An open file, or directory, in memory.
     Memory(MemoryHandle),

@@ -232,6 +232,16 @@ fn a_read_only_mount_can_only_be_read() {
         assert_ne!(namespace.statvfs(&cwd, b"link").unwrap().f_flag & libc::ST_RDONLY, 0);
         let socket = Special { kind: SpecialKind::Socket, object: Arc::new(()) };
         assert_eq!(namespace.bind_special(&cwd, b"new", socket, 0o600), Err(Errno::ROFS));
+        // By descriptor: in memory it is seen to here, also above the mounts; for the kernel's the caller must know.
+        for path in [&b"link"[..], b"tz", b"/"] {
+            match namespace.open_with_access(&cwd, path, libc::O_RDONLY, 0).unwrap() {
+                (File::Memory(handle), _) => {
+                    let changes = [handle.chmod(0o600), handle.chown(), handle.set_times(&[time, time])];
+                    assert_eq!(changes, [Err(Errno::ROFS); 3]);
+                }
+                (_, access) => assert_eq!(access, Access::ReadOnly),
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,48 @@ int send_signal(const char *number) { return kill(getpid(), atoi(number)); }
 int leak(const char *size) { char *p = malloc(atol(size)); memset(p, 1, atol(size)); return p != NULL; }
 int print(const char *text) { fprintf(stdout, "%s", text); fprintf(stderr, "%s", text); return 1; }
 int spin(const char *unused) { volatile unsigned n = 0; (void) !write(1, "spinning\n", 9); for (;;) n++; }
+
+/* Everything that prints, through the streams of the process. */
+int
+prints(const char *text)
+{
+	char	   *made = NULL;
+
+	printf("%s %d %.1f\n", text, 1, 2.5);
+	printf("line\n");
+	putchar('c');
+	puts("puts");
+	fprintf(stdout, "%s\n", text);
+	if (asprintf(&made, "%s-%d", text, 3) < 0)
+		return -1;
+	fputs(made, stdout);
+	free(made);
+	fputc('\n', stdout);
+	return 0;
+}
+
+/* An error of the library OS is found in errno, by the module and by the program. */
+int fails(const char *path) { errno = 0; return open(path, O_RDONLY) < 0 ? errno : 0; }
+
+/* The program jumps out of a function that it calls, as its error handling does; the signal mask is as it was then. */
+extern void program_jump(void *buffer);
+
+int
+catches(const char *keep)
+{
+	sigjmp_buf	place;
+	sigset_t	set, now;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	if (sigsetjmp(place, *keep == '1') == 0)
+	{
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		program_jump(place);
+	}
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	return sigismember(&now, SIGUSR1);
+}
 
 static int	says_finished;
 __attribute__((destructor)) static void destruct(void) { if (says_finished) { fflush(stdout); (void) !write(1, "finished\n", 9); } }

@@ -155,6 +155,19 @@ command_echo(int argc, char **argv)
 	return 0;
 }
 
+/* How many of the signals that can be blocked are. */
+static int
+command_is_blocked(int argc, char **argv)
+{
+	sigset_t	set;
+	int			blocked = 0;
+
+	sigprocmask(SIG_SETMASK, NULL, &set);
+	for (int n = 1; n < 32; n++)
+		blocked += sigismember(&set, n);
+	return blocked;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -163,7 +176,7 @@ main(int argc, char **argv)
 		{"write", command_write}, {"sleep", command_sleep}, {"forever", command_forever}, {"crash", command_crash},
 		{"raise", command_raise}, {"state", command_state}, {"orphan", command_orphan}, {"orphaned", command_orphaned},
 		{"mourn", command_mourn}, {"mourned", command_mourned}, {"group", command_group}, {"member", command_member},
-		{"capitals", command_capitals}, {"echo", command_echo}, {NULL, NULL}
+		{"capitals", command_capitals}, {"echo", command_echo}, {"is_blocked", command_is_blocked}, {NULL, NULL}
 	};
 
 	return dispatch(commands, argc, argv);

@@ -2,6 +2,7 @@
  * Programs for coroutines: they read and write the console, and suspend themselves where they wait.
  */
 #include "support.h"
+#include <setjmp.h>
 #include <libos.h>
 #include <sys/time.h>
 
@@ -89,6 +90,33 @@ command_move(int argc, char **argv)
 	}
 	free(memory);
 	return 0;
+}
+
+/* Jumps out of a call of the C library, and uses its stream again, perhaps in another thread. */
+static sigjmp_buf place;
+static void on_jump(int n) { siglongjmp(place, 1); }
+
+static int
+command_jump(int argc, char **argv)
+{
+	struct itimerval soon = {{0, 0}, {0, 10000}};
+	int			ends[2];
+	FILE	   *file;
+	char		answer[20];
+
+	CHECK(pipe(ends) == 0 && (file = fdopen(ends[0], "r")) != NULL);
+	signal(SIGALRM, on_jump);
+	if (sigsetjmp(place, 1) == 0)
+	{
+		setitimer(ITIMER_REAL, &soon, NULL);
+		fgetc(file);
+		return 1;
+	}
+	libos_suspend();
+	CHECK(write(ends[1], "x", 1) == 1);
+	snprintf(answer, sizeof answer, "%c\n", fgetc(file));
+	put(answer);
+	return fclose(file);
 }
 
 /* Says how many alarms have come since the last line. */
@@ -211,7 +239,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct command commands[] = {
-		{"echo", command_echo}, {"thread", command_thread}, {"move", command_move}, {"timer", command_timer},
+		{"jump", command_jump}, {"echo", command_echo}, {"thread", command_thread}, {"move", command_move}, {"timer", command_timer},
 		{"signals", command_signals}, {"hold", command_hold}, {"flood", command_flood}, {"spin", command_spin},
 		{"overflow", command_overflow}, {"null", command_null}, {"pipe", command_pipe}, {"child", command_child},
 		{NULL, NULL}

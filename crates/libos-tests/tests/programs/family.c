@@ -245,6 +245,52 @@ command_state(int argc, char **argv)
 	return finish(start("child", "state", NULL, NULL));
 }
 
+/* A signal for the parent that comes in the child's half is the parent's: its handler must not find itself in the child. */
+static volatile int handled_in;
+static void on_usr1(int n) { handled_in = getpid(); }
+
+static int
+command_child_half(int argc, char **argv)
+{
+	char		path[400];
+	char	   *arguments[] = {path, "exit", "3", NULL};
+	int			pid;
+
+	snprintf(path, sizeof path, "%s/child", getenv("BIN"));
+	signal(SIGUSR1, on_usr1);
+	pid = fork_process();
+	if (pid == 0)
+	{
+		kill(getppid(), SIGUSR1);
+		execv(path, arguments);
+		_exit(97);
+	}
+	say("%d ", finish(pid));
+	while (!handled_in)
+		milliseconds(1);
+	say("%d\n", handled_in == getpid());
+	return 0;
+}
+
+/* fork_process leaves every signal blocked in the new program. */
+static int
+command_blocked(int argc, char **argv)
+{
+	char		path[400];
+	char	   *arguments[] = {path, "is_blocked", NULL};
+	int			pid;
+
+	snprintf(path, sizeof path, "%s/child", getenv("BIN"));
+	unsetenv("MASK");
+	pid = fork_process();
+	if (pid == 0)
+	{
+		execv(path, arguments);
+		_exit(97);
+	}
+	return finish(pid);
+}
+
 /* Many children at once; each is seen once. */
 static int
 command_many(int argc, char **argv)
@@ -283,7 +329,8 @@ main(int argc, char **argv)
 		{"statuses", command_statuses}, {"exec_fails", command_exec_fails}, {"exit_in_child", command_exit_in_child},
 		{"descriptors", command_descriptors}, {"handover", command_handover}, {"wait", command_wait},
 		{"sigchld", command_sigchld}, {"orphans", command_orphans}, {"mourning", command_mourning},
-		{"groups", command_groups}, {"state", command_state}, {"many", command_many}, {"abandon", command_abandon},
+		{"groups", command_groups}, {"state", command_state}, {"many", command_many}, {"child_half", command_child_half}, {"blocked", command_blocked},
+		{"abandon", command_abandon},
 		{NULL, NULL}
 	};
 

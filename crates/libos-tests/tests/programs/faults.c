@@ -93,6 +93,17 @@ recurse_calls(int n)
 
 static int command_overflow_calls(int argc, char **argv) { return recurse_calls(0); }
 
+/* Nothing needs as much of the stack as a path. */
+static __attribute__((noinline)) int
+recurse_access(int n)
+{
+	volatile int	there = access("/tmp/nothing", 0);
+
+	return recurse_access(n + 1) + there;
+}
+
+static int command_overflow_access(int argc, char **argv) { return recurse_access(0); }
+
 /* In a handler, and with locks and files in the hands. */
 static void on_signal(int n) { *(volatile int *) 16 = 1; }
 static int
@@ -157,7 +168,7 @@ main(int argc, char **argv)
 		{"null", command_null}, {"library", command_library}, {"call", command_call}, {"divide", command_divide},
 		{"illegal", command_illegal}, {"bus", command_bus}, {"read_only", command_read_only},
 		{"overflow", command_overflow}, {"overflow_malloc", command_overflow_malloc},
-		{"overflow_calls", command_overflow_calls}, {"in_handler", command_in_handler}, {"holding", command_holding},
+		{"overflow_calls", command_overflow_calls}, {"overflow_access", command_overflow_access}, {"in_handler", command_in_handler}, {"holding", command_holding},
 		{"free_wild", command_free_wild}, {"corrupt", command_corrupt},
 		{NULL, NULL}
 	};

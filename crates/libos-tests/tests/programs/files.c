@@ -3,8 +3,10 @@
  */
 #include "support.h"
 #include <dirent.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/stat.h>
@@ -278,13 +280,52 @@ command_numbers(int argc, char **argv)
 	return 0;
 }
 
+/* What can be done to a file by a descriptor that is only open for reading: argv[1] is the file, argv[2] its directory. */
+static void
+change(int fd)
+{
+	struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
+	long		flags = 0;
+	int			e;
+
+	say("%s ", fchmod(fd, 0750) == 0 ? "done" : error_name(errno));
+	say("%s ", fchown(fd, getuid(), -1) == 0 ? "done" : error_name(errno));
+	say("%s ", futimens(fd, times) == 0 ? "done" : error_name(errno));
+	say("%s ", ftruncate(fd, 0) == 0 ? "done" : error_name(errno));
+	e = ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0 ? 0 : errno;
+	say("%s\n", e == ENOTTY ? "ENOTTY" : "another");
+}
+
+static int
+command_change(int argc, char **argv)
+{
+	int			fd = open(argv[1], O_RDONLY);
+	int			directory = open(argv[2], O_RDONLY | O_DIRECTORY);
+
+	CHECK(fd >= 0 && directory >= 0);
+	change(fd);
+	change(directory);
+	change(dup(fd));
+	CHECK(dup2(fd, 0) == 0);
+	change(0);
+	fflush(stdout);
+	CHECK(finish(start("files", "change_stdin", NULL, NULL)) == 0);
+	CHECK(fchown(fd, getuid() + 1, -1) == -1);
+	say("%s\n", error_name(errno));
+	CHECK(fchmod(77, 0600) == -1 && errno == EBADF && futimens(77, NULL) == -1 && errno == EBADF);
+	return 0;
+}
+
+static int command_change_stdin(int argc, char **argv) { change(0); return 0; }
+
 int
 main(int argc, char **argv)
 {
 	static const struct command commands[] = {
 		{"standard", command_standard}, {"offsets", command_offsets}, {"streams", command_streams},
 		{"reopen", command_reopen}, {"errors", command_errors}, {"waiting", command_waiting},
-		{"litter", command_litter}, {"copy", command_copy}, {"numbers", command_numbers}, {NULL, NULL}
+		{"litter", command_litter}, {"copy", command_copy}, {"numbers", command_numbers}, {"change", command_change},
+		{"change_stdin", command_change_stdin}, {NULL, NULL}
 	};
 
 	return dispatch(commands, argc, argv);

@@ -29,6 +29,13 @@ main(int argc, char **argv)
 {
 	int			steps = atoi(argv[1]);
 
+	/* Never; but the compiler must think that they change. */
+	if (argc > 100)
+	{
+		pointer = &argc;
+		first.next = NULL;
+	}
+
 	for (int i = 0; i < steps; i++)
 	{
 		static int	local = 100;

@@ -297,6 +297,41 @@ command_litter(int argc, char **argv)
 	return 0;
 }
 
+/* What is to be zero is, whoever had it before. */
+static unsigned char zeros[200000];
+
+static int
+command_dirty(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof zeros; i++)
+		CHECK(zeros[i] == 0);
+	memset(zeros, 1, sizeof zeros);
+	for (int i = 0; i < 20; i++)
+	{
+		unsigned char *p = calloc(1, 30000);
+
+		for (int k = 0; k < 30000; k++)
+			CHECK(p[k] == 0);
+		memset(p, 1, 30000);
+	}
+	return 0;
+}
+
+/* Maps memory and leaves it there. */
+static int
+command_map(int argc, char **argv)
+{
+	for (int i = 0; i < 5; i++)
+	{
+		char	   *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		CHECK(p != MAP_FAILED);
+		memset(p, 1, 1 << 20);
+		CHECK(munmap(p + (1 << 19), 4096) == 0);
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -304,6 +339,7 @@ main(int argc, char **argv)
 		{"heap", command_heap}, {"leak", command_leak}, {"parts", command_parts}, {"map_file", command_map_file},
 		{"segment", command_segment}, {"attach", command_attach}, {"object", command_object},
 		{"object_child", command_object_child}, {"semaphore", command_semaphore}, {"litter", command_litter},
+		{"map", command_map}, {"dirty", command_dirty},
 		{NULL, NULL}
 	};
 

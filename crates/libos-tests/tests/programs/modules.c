@@ -3,10 +3,12 @@
  */
 #include "support.h"
 #include <dlfcn.h>
+#include <setjmp.h>
 
 /* For modules: a variable and a function of the program. */
 int			program_variable = 5;
 int			program_function(int n) { return n + program_variable; }
+void		program_jump(void *buffer) { siglongjmp(buffer, 1); }
 
 static int
 command_built_in(int argc, char **argv)
@@ -96,7 +98,9 @@ command_stock_call(int argc, char **argv)
 	*(void **) &f = dlsym(module, argv[2]);
 	CHECK(f != NULL);
 	say("before ");
-	say("%d\n", f(argc > 3 ? argv[3] : NULL));
+	errno = EBUSY;
+	say("%d ", f(argc > 3 ? argv[3] : NULL));
+	say("%s\n", error_name(errno));
 	return 0;
 }
 

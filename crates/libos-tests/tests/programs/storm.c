@@ -2,7 +2,10 @@
  * Processes that signal each other while they end.
  */
 #include "support.h"
+#include <poll.h>
 #include <setjmp.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/time.h>
@@ -43,7 +46,9 @@ command_kill(int argc, char **argv)
 			CHECK(kill(pid, SIGUSR1) == 0 || errno == ESRCH);
 			sent++;
 		}
-		CHECK(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGUSR1);
+		if (status != 0 && status != SIGUSR1)
+			fprintf(stderr, "child %d: status %x\n", i, status);
+		CHECK(status == 0 || status == SIGUSR1);
 		CHECK(kill(pid, SIGUSR1) == -1 && errno == ESRCH);
 	}
 	say("%d\n", sent > 0);
@@ -138,6 +143,43 @@ command_signalfd(int argc, char **argv)
 	return 0;
 }
 
+/* The number of a signalfd that was closed is soon another file's, in the same process too. */
+static int
+command_reuse(int argc, char **argv)
+{
+	sigset_t	set;
+	char		buffer[100];
+	char		path[200];
+
+	snprintf(path, sizeof path, "%s/reuse.%d", argv[1], getpid());
+	sigemptyset(&set);
+	sigaddset(&set, SIGURG);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (int i = 0; i < atoi(argv[2]); i++)
+	{
+		int			fd = signalfd(-1, &set, SFD_NONBLOCK);
+
+		CHECK(fd >= 0 && close(fd) == 0);
+		fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+		CHECK(fd >= 0 && write(fd, "mine", 4) == 4);
+		CHECK(pread(fd, buffer, sizeof buffer, 0) == 4 && memcmp(buffer, "mine", 4) == 0);
+		CHECK(close(fd) == 0);
+	}
+	return 0;
+}
+
+/* Signals such a one as long as it lives. */
+static int
+command_pester(int argc, char **argv)
+{
+	int			pid = start("storm", "reuse", argv[1], argv[2]);
+	int			status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		kill(pid, SIGURG);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 /* Opens files all the time, writes little and reads all: nobody else's bytes may be there. */
 static int
 command_files(int argc, char **argv)
@@ -158,6 +200,26 @@ command_files(int argc, char **argv)
 		CHECK(close(fd) == 0 && close(pipes[0]) == 0 && close(pipes[1]) == 0);
 	}
 	return 0;
+}
+
+/* Calls that look and do not wait. */
+static void
+no_wait(void)
+{
+	static int	set = -1;
+	struct epoll_event event;
+	struct timespec now = {0, 0};
+	struct timeval at_once = {0, 0};
+	fd_set		none;
+
+	if (set < 0)
+		set = epoll_create1(0);
+	FD_ZERO(&none);
+	CHECK(poll(NULL, 0, 0) == 0 || errno == EINTR);
+	CHECK(ppoll(NULL, 0, &now, NULL) == 0 || errno == EINTR);
+	CHECK(epoll_wait(set, &event, 1, 0) == 0 || errno == EINTR);
+	CHECK(select(0, &none, NULL, NULL, &at_once) == 0 || errno == EINTR);
+	CHECK(nanosleep(&now, NULL) == 0 || errno == EINTR);
 }
 
 /* Is signalled all the time, in all it does, and does it right. */
@@ -185,6 +247,7 @@ command_busy(int argc, char **argv)
 		sum += value;
 		for (int k = 0; k < 20; k++)
 			free(malloc(i * k % 5000));
+		no_wait();
 	}
 	CHECK(sum == 1999000 && count > 0);
 	return 0;
@@ -244,7 +307,7 @@ main(int argc, char **argv)
 	static const struct command commands[] = {
 		{"short", command_short}, {"kill", command_kill}, {"ping", command_ping}, {"cross", command_cross},
 		{"listen", command_listen}, {"signalfd", command_signalfd}, {"files", command_files}, {"busy", command_busy},
-		{"jump", command_jump}, {"leave", command_leave},
+		{"reuse", command_reuse}, {"pester", command_pester}, {"jump", command_jump}, {"leave", command_leave},
 		{NULL, NULL}
 	};
 

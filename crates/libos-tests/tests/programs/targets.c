@@ -37,6 +37,24 @@ command_memory(int argc, char **argv)
 	}
 }
 
+/* In one call of the C library for long, and between two for no time at all: nobody meets it there by chance. */
+static int
+command_search(int argc, char **argv)
+{
+	size_t		size = 64 << 20;
+	char	   *zeros = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(zeros != MAP_FAILED);
+	ready();
+	for (;;)
+	{
+		if (memchr(zeros, 1, size) != NULL)
+			return 1;
+		/* The compiler must think that somebody writes to it. */
+		__asm__ volatile("" : : : "memory");
+	}
+}
+
 static int
 command_format(int argc, char **argv)
 {
@@ -254,7 +272,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct command commands[] = {
-		{"spin", command_spin}, {"memory", command_memory}, {"format", command_format}, {"sort", command_sort},
+		{"spin", command_spin}, {"memory", command_memory}, {"search", command_search}, {"format", command_format}, {"sort", command_sort},
 		{"heap", command_heap}, {"system_calls", command_system_calls}, {"files", command_files},
 		{"read", command_read}, {"fgetc", command_fgetc}, {"write", command_write}, {"semaphore", command_semaphore},
 		{"epoll", command_epoll}, {"poll", command_poll}, {"select", command_select},

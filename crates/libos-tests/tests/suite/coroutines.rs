@@ -66,6 +66,20 @@ fn it_moves_between_threads_while_it_is_suspended() {
     assert_eq!(coroutine.resume(), Some(Status::Exited(0)));
 }
 
+/// What the C library would have locked in one thread is used in another.
+#[test]
+fn it_moves_after_a_jump_out_of_the_c_library() {
+    let machine = Machine::new();
+    let mut coroutine = coroutine(&machine, &["jump"]);
+    // On this thread, which stays: the C library knows threads by their addresses.
+    assert_eq!(coroutine.resume(), None);
+    let _guard = libos_tests::no_longer_than(libos_tests::PATIENCE, "a stream that was left by a jump");
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(coroutine.resume(), Some(Status::Exited(0)))).join().expect("it runs");
+    });
+    assert_eq!(coroutine.receive(), b"x\n");
+}
+
 #[test]
 fn a_timer_that_expires_while_it_is_suspended_is_caught_up_with() {
     let machine = Machine::new();
@@ -90,6 +104,7 @@ fn a_timer_that_expires_while_it_is_suspended_is_caught_up_with() {
 fn a_periodic_timer_goes_on() {
     let machine = Machine::new();
     let mut coroutine = coroutine(&machine, &["timer", "5", "5"]);
+    let _guard = libos_tests::no_longer_than(libos_tests::PATIENCE, "a periodic timer");
     let mut last = 0;
     while last < 5 {
         let answer = ask(&mut coroutine, "\n");
@@ -109,6 +124,28 @@ fn the_host_thread_is_not_interrupted_by_a_suspended_process() {
     // SAFETY: no descriptors.
     let result = unsafe { libc::poll(std::ptr::null_mut(), 0, 60) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Hazard 3: who signals a suspended process does not interrupt the thread that ran it.
+#[test]
+fn the_host_thread_is_not_interrupted_by_late_signals() {
+    let machine = Machine::new();
+    let mut all: Vec<_> = (0..10).map(|_| coroutine(&machine, &["signals"])).collect();
+    for coroutine in &mut all {
+        assert_eq!(coroutine.resume(), None);
+    }
+    let handles: Vec<_> = all.iter().map(Coroutine::handle).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for handle in &handles {
+                thread::sleep(Duration::from_millis(5));
+                handle.kill(libc::SIGTERM);
+            }
+        });
+        // SAFETY: no descriptors.
+        let result = unsafe { libc::poll(std::ptr::null_mut(), 0, 100) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Parents and children, compared with the real kernel.
 
+use libos::Status;
 use libos_tests::{Machine, native};
 
 #[track_caller]
@@ -58,6 +59,13 @@ fn process_groups() {
 #[test]
 fn signal_state_of_a_child() {
     same(&["state"]);
+}
+
+#[test]
+fn signals_between_fork_and_exec_wait_for_the_parent() {
+    (0..20).for_each(|_| same(&["child_half"]));
+    // All but SIGKILL and SIGSTOP.
+    assert_eq!(Machine::new().run("family", &["blocked"]).status, Status::Exited(29));
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn stack_overflows() {
 fn stack_overflows_inside_calls() {
     dies("overflow_malloc", libc::SIGSEGV);
     dies("overflow_calls", libc::SIGSEGV);
+    dies("overflow_access", libc::SIGSEGV);
 }
 
 /// A program that overwrites its heap's records ends inside `free`, or does not: nobody else notices.

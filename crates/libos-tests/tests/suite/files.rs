@@ -53,6 +53,39 @@ fn waiting_for_descriptors() {
     same("waiting");
 }
 
+/// Whoever may read a file may change its mode and times by the descriptor, says the kernel. Not in a read-only mount.
+#[test]
+fn descriptors_of_read_only_mounts_change_nothing() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    let arguments = [text(&path), text(folder.path())];
+    let make = || {
+        std::fs::write(&path, "text").expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    };
+    let seen = || {
+        let [file, directory] = [&*path, folder.path()].map(|path| std::fs::metadata(path).expect("it is there"));
+        [
+            (file.mode() & 0o777, file.mtime() == 1_000_000_000),
+            (directory.mode() & 0o777, directory.mtime() == 1_000_000_000),
+        ]
+    };
+    let run = |machine: &Machine, [path, folder]: [&str; 2]| machine.run("files", &["change", path, folder]).ok();
+    let refused = "EROFS EROFS EROFS EINVAL ENOTTY\n".repeat(5) + "EPERM\n";
+    make();
+    let machine = Machine::with(&Options { read_only: &[folder.path()], ..Options::default() });
+    assert_eq!(run(&machine, [&arguments[0], &arguments[1]]), refused);
+    assert_eq!(seen(), [(0o600, false), (0o700, false)]);
+    assert_eq!(run(&machine, ["/bin/child", "/bin"]), refused, "in memory");
+    // Where the mount is not, the kernel's rules are the rules.
+    let machine = Machine::with(&Options { host: &[folder.path()], ..Options::default() });
+    assert!(run(&machine, [&arguments[0], &arguments[1]]).starts_with("done done done EINVAL "));
+    assert_eq!(seen(), [(0o750, true), (0o750, true)]);
+}
+
 /// The process's streams are pipes, as they would be behind a driver.
 #[test]
 fn pipes_of_the_host() {

@@ -31,7 +31,7 @@ macro_rules! kill {
 }
 
 kill! {
-    spin memory format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
+    spin memory search format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
     sigwait sigsuspend
 }
 

@@ -37,6 +37,45 @@ fn leaked_memory_is_given_back() {
     });
 }
 
+/// One after the other, and each may get the memory of those before.
+#[test]
+fn memory_that_was_anothers_is_zero() {
+    let machine = Machine::new();
+    for _ in 0..5 {
+        machine.run("memory", &["dirty"]).ok();
+    }
+}
+
+#[test]
+fn mappings_are_given_back() {
+    in_own_process("memory::mappings_are_given_back", || {
+        let machine = Machine::new();
+        let round = || machine.run("memory", &["map"]).ok();
+        (0..5).for_each(|_| drop(round()));
+        let before = Counts::now();
+        (0..30).for_each(|_| drop(round()));
+        Counts::now().assert_not_grown(&before, 4 << 20);
+    });
+}
+
+/// The program has two megabytes of zeros, which it never looks at.
+#[test]
+fn zeros_that_nobody_looks_at_take_no_memory() {
+    in_own_process("memory::zeros_that_nobody_looks_at_take_no_memory", || {
+        let machine = Machine::new();
+        let start = || {
+            let running = machine.start("targets", &["read"]);
+            running.wait_for("ready");
+            running
+        };
+        let _first = start();
+        let before = Counts::now();
+        let all = [(); 20].map(|()| start());
+        let each = (Counts::now().resident - before.resident) / all.len();
+        assert!(each < 512 << 10, "{each} bytes a process");
+    });
+}
+
 /// What a process has unmapped may be somebody else's when it ends.
 #[test]
 fn the_end_of_a_process_unmaps_only_what_is_its_own() {

@@ -8,7 +8,7 @@ fn kill_races_with_exit() {
     let machine = Machine::new();
     let all = [0; 3].map(|_| machine.start("storm", &["kill", "1000"]));
     for running in &all {
-        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.events().last());
+        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.text(libos::Stream::Error, None));
     }
 }
 
@@ -51,9 +51,10 @@ fn a_late_signal_writes_into_nobodys_file() {
         machine.start("storm", &["files", path, "10000"]),
         machine.start("storm", &["signalfd", "1000"]),
         machine.start("storm", &["files", path, "10000"]),
+        machine.start("storm", &["pester", path, "2000"]),
     ];
     for running in &all {
-        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.events().last());
+        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.text(libos::Stream::Error, None));
     }
 }
 
@@ -64,7 +65,7 @@ fn signals_in_the_middle_of_everything() {
     let machine = Machine::with(&Options { host: &[folder.path()], ..Options::default() });
     let all = ["/tmp", path, "/tmp", path].map(|path| machine.start("storm", &["busy", path]));
     for running in &all {
-        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.events().last());
+        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.text(libos::Stream::Error, None));
     }
 }
 
@@ -74,7 +75,7 @@ fn handlers_that_do_not_come_back_leave_no_lock_behind() {
     let machine = Machine::new();
     let all = [0; 3].map(|_| machine.start("storm", &["jump", "1000"]));
     for running in &all {
-        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.events().last());
+        assert_eq!(running.wait(), Status::Exited(0), "{:?}", machine.log.text(libos::Stream::Error, None));
     }
     for i in 0..300 {
         let running = machine.start("storm", &["leave"]);

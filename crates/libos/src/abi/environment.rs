@@ -1,9 +1,10 @@
 //! Environment, options, locale, users: state of the process that the C library keeps for a whole host process.
 
 use super::bytes;
-use crate::current::{self, call, enter, set_errno};
+use crate::current::{self, call, enter};
+use crate::random::Random;
 use crate::{env, users};
-use libc::{c_char, c_int, c_long, locale_t};
+use libc::{c_char, c_int, c_long, c_uint, locale_t};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -95,8 +96,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_uselocale(locale: locale_t) -> loca
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_localeconv() -> *mut libc::lconv {
-    // SAFETY: reads the thread's locale.
-    enter(|_| unsafe { libc::localeconv() })
+    enter(|p| p.local.locale.conventions())
 }
 
 #[unsafe(no_mangle)]
@@ -144,15 +144,31 @@ pub(crate) extern "C-unwind" fn libos_getgrgid(gid: libc::gid_t) -> *mut libc::g
     enter(|p| if gid == p.system.namespace.identity().gid() { users::group(p) } else { null_mut() })
 }
 
-/// The C library's generator is the host's; a seed for it means nothing here.
+/// `random` and `rand` are one generator.
 #[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_srandom(_seed: u32) {}
+pub(crate) extern "C-unwind" fn libos_srandom(seed: c_uint) {
+    enter(|p| p.local.random.borrow_mut().get_or_insert_with(Random::new).seed(seed));
+}
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_random() -> c_long {
-    let mut value = [0u8; 4];
-    if rustix::rand::getrandom(&mut value, rustix::rand::GetRandomFlags::empty()).is_err() {
-        set_errno(libc::EAGAIN);
-    }
-    c_long::from(u32::from_ne_bytes(value) >> 1)
+    enter(|p| p.local.random.borrow_mut().get_or_insert_with(Random::new).next()).into()
+}
+
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn libos_srand(seed: c_uint) {
+    libos_srandom(seed);
+}
+
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn libos_rand() -> c_int {
+    libos_random() as c_int
+}
+
+/// The C library keeps the place in a variable of the host.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_strtok(text: *mut c_char, delimiters: *const c_char) -> *mut c_char {
+    let place = &current::process().local.strtok;
+    // SAFETY: C's contract: `text` is a string, or null to go on.
+    unsafe { libc::strtok_r(text, delimiters, place.as_ptr()) }
 }

@@ -34,6 +34,19 @@ pub(crate) unsafe extern "C-unwind" fn libos_realloc(old: *mut c_void, size: siz
 }
 
 #[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_reallocarray(
+    old: *mut c_void,
+    count: size_t,
+    size: size_t,
+) -> *mut c_void {
+    match count.checked_mul(size) {
+        // SAFETY: C's contract.
+        Some(bytes) => unsafe { libos_realloc(old, bytes) },
+        None => or_enomem(null_mut()),
+    }
+}
+
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_free(old: *mut c_void) {
     // SAFETY: C's contract.
     enter_heap(|heap| unsafe { heap.free(old.cast()) });

@@ -18,7 +18,7 @@ fn on<R: current::CResult>(fd: c_int, call: impl FnOnce(c_int) -> R) -> R {
 }
 
 /// Sends by `send`, which gets the flags that keep the kernel's SIGPIPE away.
-fn sending(fd: c_int, flags: c_int, send: impl FnOnce(c_int, c_int) -> ssize_t) -> ssize_t {
+fn sending(fd: c_int, flags: c_int, mut send: impl FnMut(c_int, c_int) -> ssize_t) -> ssize_t {
     let sent = on(fd, |fd| blocking(|| send(fd, flags | libc::MSG_NOSIGNAL)));
     if flags & libc::MSG_NOSIGNAL == 0 { broken(sent) } else { sent }
 }

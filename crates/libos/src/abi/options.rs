@@ -1,9 +1,8 @@
 //! `getopt` and `getopt_long`, on the process's own `optind`, `optarg`, `opterr` and `optopt`.
 
-use super::bytes;
+use super::{Shown, bytes, write_line};
 use crate::current;
 use libc::{c_char, c_int};
-use std::ffi::CStr;
 use std::ptr::null_mut;
 
 /// A variable of the C library that belongs to the process.
@@ -30,10 +29,8 @@ unsafe fn next_option(argc: c_int, argv: *const *mut c_char, options: &[u8]) -> 
     let complain = |what: &str, c: u8| {
         if errors != 0 && options.first() != Some(&b':') {
             // SAFETY: argv[0] is a string.
-            let program = unsafe { CStr::from_ptr(*argv) }.to_string_lossy();
-            let text = format!("{program}: {what} -- '{}'\n", c as char);
-            // SAFETY: a buffer of that length.
-            unsafe { super::fds::libos_write(2, text.as_ptr().cast(), text.len()) };
+            let program = Shown(unsafe { *argv });
+            write_line(2, format_args!("{program}: {what} -- '{}'\n", c as char));
         }
     };
     *argument = null_mut();
@@ -158,18 +155,18 @@ pub(crate) unsafe extern "C-unwind" fn libos_getopt_long(
         *index += 1;
         let name_end = text.iter().position(|b| *b == b'=').unwrap_or(text.len());
         let Some((at, found)) = find_long(long, &text[..name_end]) else {
-            complain_long(argv, "unrecognized option", word);
+            complain_long(argv, "unrecognized option", *argv.add(*index as usize - 1));
             return b'?'.into();
         };
         if name_end < text.len() {
             if found.has_argument == 0 {
-                complain_long(argv, "option doesn't allow an argument", word);
+                complain_long(argv, "option doesn't allow an argument", *argv.add(*index as usize - 1));
                 return b'?'.into();
             }
             *argument = (*argv.add(*index as usize - 1)).add(2 + name_end + 1);
         } else if found.has_argument == 1 {
             if *index >= argc {
-                complain_long(argv, "option requires an argument", word);
+                complain_long(argv, "option requires an argument", *argv.add(*index as usize - 1));
                 return if plain.first() == Some(&b':') { b':' } else { b'?' }.into();
             }
             *argument = *argv.add(*index as usize);
@@ -216,15 +213,13 @@ unsafe fn find_long<'a>(long: *const LongOption, name: &[u8]) -> Option<(usize, 
 }
 
 /// # Safety
-/// `argv[0]` is a string.
-unsafe fn complain_long(argv: *mut *mut c_char, what: &str, word: &[u8]) {
+/// `argv[0]` and `word` are strings.
+unsafe fn complain_long(argv: *mut *mut c_char, what: &str, word: *const c_char) {
     let mut on = 1;
     // SAFETY: the process's variable; by the caller's promise.
     unsafe {
         if *datum::<c_int>("opterr", &raw mut on) != 0 {
-            let program = CStr::from_ptr(*argv).to_string_lossy();
-            let text = format!("{program}: {what} '{}'\n", String::from_utf8_lossy(word));
-            super::fds::libos_write(2, text.as_ptr().cast(), text.len());
+            write_line(2, format_args!("{}: {what} '{}'\n", Shown(*argv), Shown(word)));
         }
     }
 }

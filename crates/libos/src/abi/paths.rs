@@ -1,7 +1,7 @@
 //! Paths: everything that names a file goes through the system's namespace.
 
 use super::bytes;
-use crate::current::{call, enter, set_errno};
+use crate::current::{call, enter, give, set_errno};
 use crate::dir::Stream;
 use crate::process::Process;
 use libc::{c_char, c_int, mode_t, off_t, size_t, ssize_t};
@@ -27,34 +27,34 @@ pub(crate) unsafe extern "C-unwind" fn libos_open(path: *const c_char, flags: c_
     // SAFETY: C's contract.
     let path = unsafe { bytes(path) };
     at(|p, tree, cwd| {
-        let file = tree.open(cwd, path, flags | libc::O_CLOEXEC, masked(p, mode))?;
-        let object = super::fds::object_of(file)?;
+        let opened = tree.open_with_access(cwd, path, flags | libc::O_CLOEXEC, masked(p, mode))?;
+        let object = super::fds::object_of(opened)?;
         Ok(p.local.fds.borrow_mut().insert(object, flags & libc::O_CLOEXEC != 0))
     })
+}
+
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C-unwind" fn libos_creat(path: *const c_char, mode: mode_t) -> c_int {
+    // SAFETY: C's contract.
+    unsafe { libos_open(path, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, mode) }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_stat(path: *const c_char, stat: *mut libc::stat) -> c_int {
     // SAFETY: C's contract.
     let path = unsafe { bytes(path) };
-    at(|_, tree, cwd| {
-        let found = tree.stat(cwd, path)?;
-        // SAFETY: C's contract.
-        unsafe { *stat = found };
-        Ok(0)
-    })
+    let found = enter(|p| p.system.namespace.stat(&p.local.cwd.borrow(), path));
+    // SAFETY: C's contract.
+    unsafe { give(stat, found) }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_lstat(path: *const c_char, stat: *mut libc::stat) -> c_int {
     // SAFETY: C's contract.
     let path = unsafe { bytes(path) };
-    at(|_, tree, cwd| {
-        let found = tree.lstat(cwd, path)?;
-        // SAFETY: C's contract.
-        unsafe { *stat = found };
-        Ok(0)
-    })
+    let found = enter(|p| p.system.namespace.lstat(&p.local.cwd.borrow(), path));
+    // SAFETY: C's contract.
+    unsafe { give(stat, found) }
 }
 
 #[unsafe(no_mangle)]
@@ -307,7 +307,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_mkstemp(template: *mut c_char) -> c
         // SAFETY: C's contract.
         unsafe {
             unique(template, |name| {
-                let object = super::fds::object_of(tree.open(cwd, name, flags, 0o600)?)?;
+                let object = super::fds::object_of(tree.open_with_access(cwd, name, flags, 0o600)?)?;
                 Ok(p.local.fds.borrow_mut().insert(object, false))
             })
         }

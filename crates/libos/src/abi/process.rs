@@ -1,6 +1,6 @@
 //! Processes: identity, fork and exec, exit, wait.
 
-use super::bytes;
+use super::{Shown, bytes, write_line};
 use crate::arch;
 use crate::current::{self, call, enter, set_errno};
 use crate::env;
@@ -61,8 +61,9 @@ pub(crate) unsafe extern "C-unwind" fn libos_execv(path: *const c_char, argv: *c
                 cwd: p.local.cwd.borrow().clone(),
                 umask: p.local.umask.get(),
                 fds: p.local.fds.borrow().inherit(),
-                // All blocked: a signal that comes before the program has set its handlers waits for them.
-                signals: Signals::inherit(Some(&p.signals)).blocked(),
+                // With all blocked, as they are in the child's half: a signal that comes before the program has set its
+                // handlers waits for them.
+                signals: Signals::inherit(Some(&p.signals)),
             },
             false,
         )?;
@@ -235,41 +236,43 @@ pub(crate) unsafe extern "C-unwind" fn libos___assert_fail(
     line: u32,
     function: *const c_char,
 ) -> ! {
-    // SAFETY: the compiler passes C strings.
-    let text = unsafe {
-        let name = if function.is_null() { c"?" } else { CStr::from_ptr(function) };
-        let (file, assertion) = (CStr::from_ptr(file), CStr::from_ptr(assertion));
-        (file.to_string_lossy(), name.to_string_lossy(), assertion.to_string_lossy())
-    };
-    let message = format!("{}:{line}: {}: Assertion `{}' failed.\n", text.0, text.1, text.2);
-    // SAFETY: a buffer of that length.
-    unsafe { super::fds::libos_write(2, message.as_ptr().cast(), message.len()) };
-    drop(message);
-    drop(text);
-    // SAFETY: nothing is left to drop.
+    let (file, function, assertion) = (Shown(file), Shown(function), Shown(assertion));
+    write_line(2, format_args!("{file}:{line}: {function}: Assertion `{assertion}' failed.\n"));
+    // SAFETY: nothing of this frame is left to drop.
     unsafe { libos_abort() }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int {
+    /// What is no answer of `waitpid`: look again.
+    const NOT_YET: c_int = i32::MIN;
+    let ended_calls = &current::process().signals.ended_calls;
+    let before = ended_calls.get();
     loop {
-        let found = call(|p| match p.system.reap(p, pid)? {
-            Some((child, ended)) => {
-                // SAFETY: C's contract: null or room for an int.
-                if let Some(status) = unsafe { status.as_mut() } {
-                    *status = ended.wait_status();
+        let mut ended = 0;
+        let found = call(|p| {
+            let wait = if options & libc::WNOHANG != 0 { Duration::ZERO } else { Duration::from_millis(20) };
+            Ok(match p.system.reap(p, pid, wait)? {
+                Some((child, how)) => {
+                    ended = how.wait_status();
+                    child
                 }
-                Ok(child)
-            }
-            None if options & libc::WNOHANG != 0 => Ok(0),
-            None => {
-                p.system.wait_change(Duration::from_millis(20));
-                // Not an answer of waitpid: look again.
-                Ok(i32::MIN)
-            }
+                None if wait.is_zero() => 0,
+                None => NOT_YET,
+            })
         });
-        if found != i32::MIN {
+        if found > 0 {
+            // SAFETY: C's contract: null or room for an int.
+            if let Some(status) = unsafe { status.as_mut() } {
+                *status = ended;
+            }
+        }
+        if found != NOT_YET {
             return found;
+        }
+        if before != ended_calls.get() {
+            set_errno(libc::EINTR);
+            return -1;
         }
     }
 }
@@ -372,20 +375,4 @@ pub(crate) extern "C-unwind" fn libos_getgid() -> libc::gid_t {
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_getegid() -> libc::gid_t {
     libos_getgid()
-}
-
-/// Starts nothing: threads inside a process are not supported.
-#[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pthread_create(
-    _thread: *mut libc::pthread_t,
-    _attributes: *const libc::pthread_attr_t,
-    _start: *const c_void,
-    _argument: *mut c_void,
-) -> c_int {
-    libc::EAGAIN
-}
-
-#[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pthread_join(_thread: libc::pthread_t, _result: *mut *mut c_void) -> c_int {
-    libc::ESRCH
 }

@@ -33,7 +33,6 @@ fn wait(job: Job) -> c_int {
         if status != c_int::MIN {
             return status;
         }
-        enter(shell::pause);
     }
 }
 
@@ -43,12 +42,8 @@ pub(crate) unsafe extern "C-unwind" fn libos_pclose(file: *mut FILE) -> c_int {
         set_errno(libc::EINVAL);
         return -1;
     };
-    // What is buffered goes out first: it may block until the command has read it.
     // SAFETY: C's contract.
-    unsafe {
-        libc::fflush(file);
-        super::streams::libos_fclose(file);
-    }
+    unsafe { super::streams::libos_fclose(file) };
     let status = wait(job);
     // Not before: should the process end meanwhile, the job is still known. The address may mean another stream by now.
     enter(|p| p.local.shells.borrow_mut().forget(file, job));

@@ -1,6 +1,7 @@
 //! Signals: `kill`, dispositions, masks, `signalfd`, non-local jumps that keep the mask.
 
-use crate::current::{self, blocking, call, enter, set_errno};
+use super::poll::sleep_until_signal;
+use crate::current::{self, call, enter, set_errno};
 use crate::fd::Object;
 use crate::signal::{self, COUNT, Disposition, bit, from_set, to_set};
 use libc::{c_int, c_uint, c_void, sigset_t};
@@ -133,45 +134,34 @@ pub(crate) unsafe extern "C-unwind" fn libos_sigwait(set: *const sigset_t, numbe
             unsafe { *number = found };
             return 0;
         }
-        pause_briefly();
+        sleep_until_signal(wanted);
     }
-}
-
-/// Waits for a signal, or a little: what is blocked interrupts no system call.
-fn pause_briefly() {
-    let span = libc::timespec { tv_sec: 0, tv_nsec: 5_000_000 };
-    // SAFETY: a system call.
-    blocking(|| unsafe { libc::nanosleep(&span, std::ptr::null_mut()) });
 }
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_pause() -> c_int {
-    let handled = &current::process().signals.handled;
-    let before = handled.get();
-    // A signal that nobody handles does not end it.
-    while handled.get() == before {
-        pause_briefly();
-    }
+    sleep_until_signal(0);
     set_errno(libc::EINTR);
     -1
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_sigsuspend(mask: *const sigset_t) -> c_int {
-    let p = current::process();
-    let (before, handled) = (p.signals.mask(), p.signals.handled.get());
     // SAFETY: C's contract.
-    p.signals.set_mask(unsafe { from_set(mask) });
-    // SAFETY: nothing to drop in this frame. A signal may also be handled while the thread sleeps.
-    unsafe { signal::deliver(p) };
-    while p.signals.handled.get() == handled {
-        pause_briefly();
-        // SAFETY: as above.
-        unsafe { signal::deliver(p) };
+    let mask = unsafe { from_set(mask) };
+    let signals = &current::process().signals;
+    let handled = signals.handled.get();
+    let before = enter(|p| {
+        let before = p.signals.mask();
+        p.signals.set_mask(mask);
+        before
+    });
+    // What was pending may have been handled already.
+    if handled == signals.handled.get() {
+        sleep_until_signal(0);
     }
-    p.signals.set_mask(before);
-    // SAFETY: as above; what only the temporary mask blocked comes now.
-    unsafe { signal::deliver(p) };
+    // What only the temporary mask blocked comes now.
+    enter(|p| p.signals.set_mask(before));
     set_errno(libc::EINTR);
     -1
 }
@@ -211,7 +201,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_setitimer(
                 *old = p.signals.timer.get();
             }
             if let Some(new) = new.as_ref() {
-                p.signals.timer.set(new)?;
+                p.signals.timer.set(&p.signals, new)?;
             }
         }
         Ok(0)
@@ -230,7 +220,7 @@ pub(crate) extern "C-unwind" fn libos_alarm(seconds: c_uint) -> c_uint {
         let left = p.signals.timer.get().it_value.tv_sec as c_uint;
         let zero = libc::timeval { tv_sec: 0, tv_usec: 0 };
         let value = libc::timeval { tv_sec: seconds.into(), tv_usec: 0 };
-        let _ = p.signals.timer.set(&libc::itimerval { it_interval: zero, it_value: value });
+        let _ = p.signals.timer.set(&p.signals, &libc::itimerval { it_interval: zero, it_value: value });
         left
     })
 }

@@ -1,6 +1,6 @@
 //! Standard I/O: what opens, closes and flushes streams, or names the standard ones. The rest is the C library's.
 
-use super::bytes;
+use super::{Shown, bytes, write_line};
 use crate::current::{self, call, enter, set_errno};
 use crate::stdio;
 use libc::{FILE, c_char, c_int, mode_t};
@@ -88,13 +88,17 @@ pub(crate) unsafe extern "C-unwind" fn libos_freopen(
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_fclose(file: *mut FILE) -> c_int {
-    // The C library takes a lock of all streams: no handler may jump out of it. Nothing in it blocks for long.
-    enter(|p| {
-        // SAFETY: C's contract. The stream's close function finds the descriptor in its cookie.
-        let result = unsafe { libc::fclose(file) };
-        p.local.files.borrow_mut().forget(file);
-        result
-    })
+    // What is buffered goes out first, which may block: outside of the critical section.
+    // SAFETY: C's contract.
+    let flushed = unsafe { libc::fflush(file) };
+    let error = current::errno();
+    // SAFETY: C's contract.
+    let closed = enter(|p| unsafe { stdio::close_stream(p, file) });
+    if flushed != 0 {
+        set_errno(error);
+        return libc::EOF;
+    }
+    closed
 }
 
 #[inline(never)]
@@ -139,7 +143,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_tmpfile() -> *mut FILE {
 }
 
 /// The process's own stream behind the C library's variable `name`.
-fn standard(name: &str) -> Option<*mut FILE> {
+pub(super) fn standard(name: &str) -> Option<*mut FILE> {
     // SAFETY: the process's own variable.
     current::process().libc_datum::<*mut FILE>(name).map(|slot| unsafe { *slot }).filter(|file| !file.is_null())
 }
@@ -176,45 +180,26 @@ pub(crate) unsafe extern "C-unwind" fn libos_putchar(character: c_int) -> c_int 
 }
 
 #[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn libos_getchar() -> c_int {
+    match standard("stdin") {
+        // SAFETY: a stream of the process.
+        Some(file) => unsafe { libc::fgetc(file) },
+        None => {
+            let mut byte = 0u8;
+            // SAFETY: room for one byte.
+            if unsafe { super::fds::libos_read(0, (&raw mut byte).cast(), 1) } == 1 { byte.into() } else { libc::EOF }
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C-unwind" fn libos_perror(prefix: *const c_char) {
-    let error = current::errno();
+    // SAFETY: the C library's own text.
+    let text = Shown(unsafe { libc::strerror(current::errno()) });
     // SAFETY: C's contract: null or a string.
-    let prefix = if prefix.is_null() { c"" } else { unsafe { CStr::from_ptr(prefix) } };
-    let mut line = [0u8; 1024];
-    let separator = if prefix.is_empty() { c"" } else { c": " };
-    // SAFETY: C strings, and a buffer of that size.
-    let length = unsafe {
-        let text = libc::strerror(error);
-        let (to, most) = (line.as_mut_ptr().cast(), line.len());
-        libc::snprintf(to, most, c"%s%s%s\n".as_ptr(), prefix.as_ptr(), separator.as_ptr(), text)
-    };
-    let length = (length.max(0) as usize).min(line.len() - 1);
-    // SAFETY: a buffer of that length.
-    unsafe { super::fds::libos_write(2, line.as_ptr().cast(), length) };
+    if prefix.is_null() || unsafe { bytes(prefix) }.is_empty() {
+        write_line(2, format_args!("{text}\n"));
+    } else {
+        write_line(2, format_args!("{}: {text}\n", Shown(prefix)));
+    }
 }
-
-/// Messages to the system log become lines of the process's log. At most four arguments, integers or pointers, are taken.
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C-unwind" fn libos_syslog(
-    _priority: c_int,
-    format: *const c_char,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-) {
-    let mut line = [0u8; 2048];
-    // SAFETY: C's contract for the format and its arguments; the buffer has that size.
-    let length = unsafe { libc::snprintf(line.as_mut_ptr().cast(), line.len(), format, a, b, c, d) };
-    enter(|p| {
-        let length = (length.max(0) as usize).min(line.len() - 1);
-        line[length] = b'\n';
-        p.system.hooks.output(p.pid, crate::Stream::Error, &line[..=length]);
-    });
-}
-
-#[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_openlog(_name: *const c_char, _option: c_int, _facility: c_int) {}
-
-#[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_closelog() {}

@@ -26,6 +26,9 @@ table! {
         getgrgid = libos_getgrgid,
         srandom = libos_srandom,
         random = libos_random,
+        srand = libos_srand,
+        rand = libos_rand,
+        strtok = libos_strtok,
         getenv = libos_getenv,
         setenv = libos_setenv,
         unsetenv = libos_unsetenv,
@@ -45,7 +48,6 @@ table! {
         fcntl = libos_fcntl,
         isatty = libos_isatty,
         ioctl = libos_ioctl,
-        fstat = libos_fstat,
         lseek = libos_lseek,
         read = libos_read,
         write = libos_write,
@@ -55,7 +57,15 @@ table! {
         writev = libos_writev,
         preadv = libos_preadv,
         pwritev = libos_pwritev,
+        tcgetattr = libos_tcgetattr,
+        tcsetattr = libos_tcsetattr,
+    ;
+    files:
+        fstat = libos_fstat,
         ftruncate = libos_ftruncate,
+        fchmod = libos_fchmod,
+        fchown = libos_fchown,
+        futimens = libos_futimens,
         fsync = libos_fsync,
         fdatasync = libos_fdatasync,
         sync_file_range = libos_sync_file_range,
@@ -63,18 +73,12 @@ table! {
         posix_fadvise = libos_posix_fadvise,
         posix_fallocate = libos_posix_fallocate,
         copy_file_range = libos_copy_file_range,
-        epoll_create1 = libos_epoll_create1,
-        epoll_ctl = libos_epoll_ctl,
-        poll = libos_poll,
-        ppoll = libos_ppoll,
-        select = libos_select,
-        tcgetattr = libos_tcgetattr,
-        tcsetattr = libos_tcsetattr,
     ;
     memory:
         malloc = libos_malloc,
         calloc = libos_calloc,
         realloc = libos_realloc,
+        reallocarray = libos_reallocarray,
         free = libos_free,
         strdup = libos_strdup,
         strndup = libos_strndup,
@@ -117,6 +121,7 @@ table! {
     ;
     paths:
         open = libos_open,
+        creat = libos_creat,
         stat = libos_stat,
         lstat = libos_lstat,
         access = libos_access,
@@ -144,6 +149,23 @@ table! {
         umask = libos_umask,
         mkstemp = libos_mkstemp,
         mkdtemp = libos_mkdtemp,
+    ;
+    poll:
+        epoll_create1 = libos_epoll_create1,
+        epoll_ctl = libos_epoll_ctl,
+        epoll_wait = libos_epoll_wait,
+        poll = libos_poll,
+        ppoll = libos_ppoll,
+        select = libos_select,
+    ;
+    print:
+        printf = libos_printf,
+        vprintf = libos_vprintf,
+        asprintf = libos_asprintf,
+        vasprintf = libos_vasprintf,
+        syslog = libos_syslog,
+        openlog = libos_openlog,
+        closelog = libos_closelog,
     ;
     process:
         exit = libos_exit,
@@ -174,8 +196,6 @@ table! {
         geteuid = libos_geteuid,
         getgid = libos_getgid,
         getegid = libos_getegid,
-        pthread_create = libos_pthread_create,
-        pthread_join = libos_pthread_join,
     ;
     shells:
         popen = libos_popen,
@@ -222,10 +242,18 @@ table! {
         tmpfile = libos_tmpfile,
         puts = libos_puts,
         putchar = libos_putchar,
+        getchar = libos_getchar,
         perror = libos_perror,
-        syslog = libos_syslog,
-        openlog = libos_openlog,
-        closelog = libos_closelog,
+    ;
+    threads:
+        pthread_key_create = libos_pthread_key_create,
+        pthread_key_delete = libos_pthread_key_delete,
+        pthread_getspecific = libos_pthread_getspecific,
+        pthread_setspecific = libos_pthread_setspecific,
+        pthread_create = libos_pthread_create,
+        pthread_join = libos_pthread_join,
+        pthread_detach = libos_pthread_detach,
+        pthread_exit = libos_pthread_exit,
     ;
     time:
         localtime = libos_localtime,
@@ -238,7 +266,6 @@ table! {
         strftime_l = libos_strftime_l,
     ;
     waits:
-        epoll_wait = libos_epoll_wait,
         sem_wait = libos_sem_wait,
         sem_timedwait = libos_sem_timedwait,
         nanosleep = libos_nanosleep,
@@ -246,6 +273,7 @@ table! {
         sleep = libos_sleep,
         pthread_mutex_lock = libos_pthread_mutex_lock,
         pthread_cond_wait = libos_pthread_cond_wait,
+        pthread_cond_timedwait = libos_pthread_cond_timedwait,
         pthread_barrier_wait = libos_pthread_barrier_wait,
     ;
 }

@@ -2,7 +2,9 @@
 //!
 //! - `run(context, f, arg)` calls `f(arg)` and remembers in `context` how to come back;
 //! - `leave(context, value)` makes that `run` return `value`, from any depth of the same stack;
-//! - `libos_vfork` returns twice into the program, as `vfork` does: first 0, then what `vfork_return` is given.
+//! - `libos_vfork` returns twice into the program, as `vfork` does: first 0, then what `vfork_return` is given;
+//! - `variadic` defines C functions with variable arguments, of which it makes an `ArgumentList`;
+//! - `libos___sigsetjmp` keeps the virtual signal mask for code that the pass has not seen.
 //!
 //! None of them runs destructors: a frame that is left this way must have nothing to drop.
 

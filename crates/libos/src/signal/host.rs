@@ -1,57 +1,91 @@
-//! The host's side of virtual signals: the reserved real-time signal and its handler.
+//! The host's side of virtual signals: the two reserved real-time signals and their handler.
 //!
-//! Which signal: the first of `SIGRTMAX - 3` downwards whose disposition is the default. Its disposition is set
-//! once and stays; no other disposition of the host is touched, but those of synchronous faults (see `fault`).
+//! Which signals: the first two from `SIGRTMAX - 3` downwards whose disposition is the default. They are set
+//! once and stay; no other disposition of the host is touched, but those of synchronous faults (see `fault`).
+//!
+//! Why two: whether a handler restarts the system call that it interrupts (`SA_RESTART`) is the kernel's to decide, for each
+//! call in its own way, and it goes by the flags of the signal that comes. So there is one for either kind of handler.
 
-use super::{Caller, deliver, deliver_from, fatal_pending, fault, timer};
+use super::{Caller, deliver, deliver_from, fault, timer};
+use crate::forked::Generation;
 use crate::process::{Status, terminate};
 use crate::{arch, current};
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::mem::zeroed;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-static RESERVED: AtomicI32 = AtomicI32::new(0);
-
-/// Reserves the real-time signal; returns its number. Later calls only return it.
-///
-/// # Errors
-/// When every real-time signal is taken by the host.
-pub(crate) fn install() -> std::io::Result<i32> {
-    static DONE: OnceLock<Option<i32>> = OnceLock::new();
-    DONE.get_or_init(reserve).ok_or_else(|| std::io::Error::other("every real-time signal of this process is in use"))
+/// What becomes of a system call that a signal interrupts, where the kernel has the choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// It goes on after the handler.
+    Restarts,
+    /// It ends with `EINTR`.
+    Ends,
 }
 
-fn reserve() -> Option<i32> {
-    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX() - 3).rev() {
+/// The reserved signals, by what they do. Where both are pending, the kernel delivers the lower number first, which decides:
+/// that is the one which ends calls.
+static RESERVED: [AtomicI32; 2] = [AtomicI32::new(0), AtomicI32::new(0)];
+
+/// Reserves the real-time signals, once.
+///
+/// # Errors
+/// When the host has taken all of them.
+pub(crate) fn install() -> std::io::Result<()> {
+    static DONE: OnceLock<Option<()>> = OnceLock::new();
+    let none = || std::io::Error::other("no two real-time signals of this process are free, which the library needs");
+    DONE.get_or_init(reserve).ok_or_else(none)
+}
+
+fn reserve() -> Option<()> {
+    let is_free = |signal: &i32| {
+        // SAFETY: asks only.
+        unsafe {
+            let mut now: libc::sigaction = zeroed();
+            libc::sigaction(*signal, null_mut(), &mut now) == 0 && now.sa_sigaction == libc::SIG_DFL
+        }
+    };
+    let mut free = (libc::SIGRTMIN()..=libc::SIGRTMAX() - 3).rev().filter(is_free);
+    RESERVED[Interrupted::Restarts as usize].store(free.next()?, Ordering::SeqCst);
+    RESERVED[Interrupted::Ends as usize].store(free.next()?, Ordering::SeqCst);
+    for (effect, flag) in [(Interrupted::Restarts, libc::SA_RESTART), (Interrupted::Ends, 0)] {
         // SAFETY: sigaction with valid structures; the handler is async-signal-safe outside programs' own handlers.
         unsafe {
-            let mut old: libc::sigaction = zeroed();
-            if libc::sigaction(signal, null_mut(), &mut old) != 0 || old.sa_sigaction != libc::SIG_DFL {
-                continue;
-            }
             let mut new: libc::sigaction = zeroed();
             new.sa_sigaction = on_signal as *const () as usize;
+            new.sa_flags = libc::SA_SIGINFO | flag;
             // Blocked while our handler runs, or many senders would fill the stack; not while the program's run.
-            new.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-            if libc::sigaction(signal, &new, null_mut()) == 0 {
-                RESERVED.store(signal, Ordering::SeqCst);
-                return Some(signal);
+            new.sa_mask = reserved_set();
+            if libc::sigaction(reserved(effect), &new, null_mut()) != 0 {
+                return None;
             }
         }
     }
-    None
+    Some(())
 }
 
-pub(crate) fn reserved() -> i32 {
-    RESERVED.load(Ordering::SeqCst)
+pub(crate) fn reserved(effect: Interrupted) -> i32 {
+    RESERVED[effect as usize].load(Ordering::SeqCst)
+}
+
+fn reserved_set() -> libc::sigset_t {
+    // SAFETY: a set is filled.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, reserved(Interrupted::Restarts));
+        libc::sigaddset(&mut set, reserved(Interrupted::Ends));
+        set
+    }
 }
 
 /// Interrupts a thread of this process so that it looks at its pending signals.
-pub(crate) fn interrupt(tid: i32) {
+pub(crate) fn interrupt(tid: i32, effect: Interrupted) {
     // SAFETY: a system call; a thread that is gone gives ESRCH.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, reserved()) };
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, reserved(effect)) };
 }
 
 /// The mask of a thread that runs a process: all blocked but ours and the synchronous ones.
@@ -60,32 +94,53 @@ pub(crate) fn thread_mask() -> libc::sigset_t {
     unsafe {
         let mut set: libc::sigset_t = zeroed();
         libc::sigfillset(&mut set);
-        for signal in [reserved(), libc::SIGTRAP].iter().chain(&fault::SIGNALS) {
+        let ours = [reserved(Interrupted::Restarts), reserved(Interrupted::Ends), libc::SIGTRAP];
+        for signal in ours.iter().chain(&fault::SIGNALS) {
             libc::sigdelset(&mut set, *signal);
         }
         set
     }
 }
 
-/// Blocks or unblocks the reserved signal on the calling thread.
-pub(super) fn hold(on: bool) {
-    // SAFETY: a set is filled, and the calling thread's mask changed.
+/// Blocks or unblocks the reserved signals on the calling thread; returns the mask before.
+pub(super) fn hold(on: bool) -> libc::sigset_t {
+    // SAFETY: valid sets, and the calling thread's mask is changed.
     unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, reserved());
-        libc::pthread_sigmask(if on { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK }, &set, null_mut());
+        let mut before: libc::sigset_t = zeroed();
+        let how = if on { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+        libc::pthread_sigmask(how, &reserved_set(), &mut before);
+        before
     }
+}
+
+/// Waits as `ppoll` does, unless `ready` says that there is nothing to wait for: no signal that comes between the two is
+/// missed. In a critical section, at whose end signals are delivered.
+pub(crate) fn poll_unless(
+    ready: impl FnOnce() -> bool,
+    fds: &mut [libc::pollfd],
+    timeout: *const libc::timespec,
+) -> c_int {
+    let mask = hold(true);
+    let result = if ready() {
+        current::set_errno(libc::EINTR);
+        -1
+    } else {
+        // SAFETY: valid structures; the caller's timeout is null or one.
+        unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, &mask) }
+    };
+    let errno = current::errno();
+    hold(false);
+    current::set_errno(errno);
+    result
 }
 
 /// Unblocks the signals on which processes rely, on a thread of the host that is to run a coroutine.
 pub(crate) fn let_in() {
     // SAFETY: a set is filled, and the calling thread's mask changed.
     unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigemptyset(&mut set);
-        for signal in [reserved()].iter().chain(&fault::SIGNALS) {
-            libc::sigaddset(&mut set, *signal);
+        let mut set = reserved_set();
+        for signal in fault::SIGNALS {
+            libc::sigaddset(&mut set, signal);
         }
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, null_mut());
     }
@@ -115,30 +170,34 @@ pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
     }
 }
 
-unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+unsafe extern "C-unwind" fn on_signal(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(p) = current::get() else { return };
+    let effect = if number == reserved(Interrupted::Ends) { Interrupted::Ends } else { Interrupted::Restarts };
     // From here on another one may be sent, which waits until this one is done.
-    p.signals.called.store(false, Ordering::SeqCst);
+    p.signals.called[effect as usize].store(false, Ordering::SeqCst);
     // SAFETY: the kernel filled `info`; a timer's signal carries the value that it was made with.
-    if unsafe { (*info).si_code == libc::SI_TIMER && (*info).si_value().sival_ptr as usize == timer::INTERVAL } {
-        p.signals.timer.expired(&p.signals);
+    match unsafe { ((*info).si_code, (*info).si_value().sival_ptr as usize) } {
+        (libc::SI_TIMER, timer::INTERVAL) => p.signals.timer.expired(&p.signals),
+        (libc::SI_TIMER, timer::RETRY) => p.signals.retry.expired(),
+        _ => {}
     }
-    if p.signals.critical.get() > 0 {
+    if p.signals.critical.get() > 0 || p.signals.deliverable() == 0 {
         return;
     }
     let blocking = p.signals.blocking.get();
     // SAFETY: the kernel's context.
-    if p.signals.deliverable() == 0 {
-        return;
-    }
-    // SAFETY: the kernel's context.
     if !blocking && !p.is_own_code(unsafe { arch::interrupted_pc(context) }) {
         // The C library may hold a lock of the whole host, and a handler need not come back: look again a little later.
-        p.signals.retry.arm();
-        if fatal_pending(p) {
+        p.signals.retry.arm(p.signals.effect_of_pending(), p.signals.thread.get());
+        if p.signals.fatal_pending() {
             // Or end the process where it returns to its own code, which may take long to be met by chance.
+            let diversion = &p.signals.diversion;
             // SAFETY: the kernel's context, on the stack below `run`.
-            unsafe { arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word)) };
+            unsafe {
+                if !diversion.get().is_some_and(|earlier| earlier.is_ahead(context)) {
+                    diversion.set(arch::divert_return(context, p.exit_context(), |word| p.is_own_code(word)));
+                }
+            }
         }
         return;
     }
@@ -151,13 +210,33 @@ unsafe extern "C-unwind" fn on_signal(_: c_int, info: *mut libc::siginfo_t, cont
     current::set_errno(errno);
 }
 
-/// Where a diverted return leads to.
-pub(crate) extern "C-unwind" fn end_now() -> ! {
+/// Where a diverted return leads to: back in its own code, the process ends, unless what was to end it has been taken back
+/// meanwhile, by the very call that was diverted. Returns where to go on.
+pub(crate) extern "C-unwind" fn returned() -> usize {
     let p = current::process();
-    // SAFETY: the process has returned to its own code, which has nothing to drop.
-    unsafe {
-        deliver(p);
-        // Only if what was to end the process was taken back meanwhile, which the caller cannot do.
-        terminate(p, Status::Signaled(libc::SIGKILL))
+    // It stays: what was replaced may have been a function that the C library calls more than once.
+    let Some(diversion) = p.signals.diversion.get() else {
+        // SAFETY: the process is in its own code, which has nothing to drop.
+        unsafe { terminate(p, Status::Signaled(libc::SIGKILL)) }
+    };
+    let errno = current::errno();
+    // SAFETY: as above.
+    unsafe { deliver(p) };
+    current::set_errno(errno);
+    diversion.original()
+}
+
+/// The kernel's number of the calling thread; asked for once.
+pub(crate) fn this_thread() -> i32 {
+    thread_local!(static KNOWN: Cell<Option<(Generation, i32)>> = const { Cell::new(None) });
+    match KNOWN.get() {
+        // In a fork of the host the thread has another.
+        Some((generation, id)) if !generation.is_over() => id,
+        _ => {
+            // SAFETY: a system call.
+            let id = unsafe { libc::gettid() };
+            KNOWN.set(Some((Generation::now(), id)));
+            id
+        }
     }
 }

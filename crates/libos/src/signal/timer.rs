@@ -1,37 +1,42 @@
-//! Timers of a process, aimed at the thread that runs it: `setitimer(ITIMER_REAL)`, and the retry of an interrupt.
+//! Timers of a process, aimed at the thread that runs it: `setitimer(ITIMER_REAL)`, and the retry of an interrupt. The
+//! interval timer of a process without a thread of its own is a [`Clock`].
 //!
 //! Relies on: the kernel's timers are used by system calls, for signal handlers may do so.
 
+use super::clock::Clock;
+use super::host::Interrupted;
 use super::{Signals, host};
+use crate::process::Process;
 use rustix::io::{Errno, Result};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::zeroed;
 use std::ptr::null_mut;
-use std::time::Instant;
+use std::sync::Weak;
+use std::time::Duration;
 
 /// The values that tell the two apart in a signal handler.
 pub(super) const INTERVAL: usize = 1;
-const RETRY: usize = 2;
+pub(super) const RETRY: usize = 2;
 
-/// A kernel timer that sends the reserved signal to one thread.
+/// A kernel timer that sends a reserved signal to one thread.
 struct Kernel {
     id: i32,
     thread: i32,
+    effect: Interrupted,
 }
 
 impl Kernel {
-    fn new(value: usize) -> Result<Kernel> {
+    fn new(value: usize, effect: Interrupted, thread: i32) -> Result<Kernel> {
         // SAFETY: valid structures; the signal has a handler.
         unsafe {
-            let thread = libc::gettid();
             let mut event: libc::sigevent = zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
-            event.sigev_signo = host::reserved();
+            event.sigev_signo = host::reserved(effect);
             event.sigev_value = libc::sigval { sival_ptr: value as *mut libc::c_void };
             event.sigev_notify_thread_id = thread;
             let mut id = 0i32;
             check(libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw mut event, &raw mut id))?;
-            Ok(Kernel { id, thread })
+            Ok(Kernel { id, thread, effect })
         }
     }
 
@@ -65,23 +70,44 @@ pub(crate) struct Timer {
     kernel: Cell<Option<Kernel>>,
     /// Whether the program has set it; it may have expired since.
     set: Cell<bool>,
-    /// What was left when the process was suspended.
-    stopped: Cell<Option<(libc::itimerval, Instant)>>,
+    /// In the place of the kernel's timer, for a process that has no thread of its own.
+    clock: RefCell<Option<Clock>>,
+    threadless: OnceCell<Weak<Process>>,
 }
 
 impl Timer {
     pub(super) const fn new() -> Timer {
-        Timer { kernel: Cell::new(None), set: Cell::new(false), stopped: Cell::new(None) }
+        Timer { kernel: Cell::new(None), set: Cell::new(false), clock: RefCell::new(None), threadless: OnceCell::new() }
     }
 
-    pub(crate) fn set(&self, new: &libc::itimerval) -> Result<()> {
+    /// The process runs on threads of the host, a piece at a time.
+    pub(crate) fn without_thread(&self, process: Weak<Process>) {
+        let _ = self.threadless.set(process);
+    }
+
+    fn set_clock(&self, process: &Weak<Process>, new: &libc::itimerval) -> Result<()> {
+        let value = duration(new.it_value);
+        let mut clock = self.clock.borrow_mut();
+        let clock = match &mut *clock {
+            Some(clock) => clock,
+            None if value.is_zero() => return Ok(()),
+            none => none.insert(Clock::start(process.clone()).map_err(|_| Errno::AGAIN)?),
+        };
+        clock.set((!value.is_zero()).then_some(value), duration(new.it_interval));
+        Ok(())
+    }
+
+    pub(crate) fn set(&self, signals: &Signals, new: &libc::itimerval) -> Result<()> {
+        if let Some(process) = self.threadless.get() {
+            return self.set_clock(process, new);
+        }
+        let effect = signals.effect(libc::SIGALRM);
         let armed = new.it_value.tv_sec != 0 || new.it_value.tv_usec != 0;
-        // SAFETY: a system call.
-        let thread = unsafe { libc::gettid() };
+        let thread = signals.thread.get();
         let kernel = match self.kernel.take() {
-            Some(kernel) if kernel.thread == thread => kernel,
+            Some(kernel) if kernel.thread == thread && kernel.effect == effect => kernel,
             None if !armed => return Ok(()),
-            _ => Kernel::new(INTERVAL)?,
+            _ => Kernel::new(INTERVAL, effect, thread)?,
         };
         let spec = libc::itimerspec { it_interval: timespec(new.it_interval), it_value: timespec(new.it_value) };
         self.set.set(armed);
@@ -91,6 +117,12 @@ impl Timer {
     }
 
     pub(crate) fn get(&self) -> libc::itimerval {
+        if let Some(clock) = &*self.clock.borrow() {
+            let (next, interval) = clock.get();
+            // A timer that is about to expire is not one that is off.
+            let next = next.map_or(Duration::ZERO, |next| next.max(Duration::from_micros(1)));
+            return libc::itimerval { it_interval: microseconds(interval), it_value: microseconds(next) };
+        }
         let kernel = self.kernel.take();
         // SAFETY: plain data; zero means disarmed.
         let spec = kernel.as_ref().map_or(unsafe { zeroed() }, Kernel::get);
@@ -105,72 +137,74 @@ impl Timer {
         }
     }
 
-    /// No thread runs the process for a while: stops the kernel's timer, which would interrupt a thread of the host.
-    pub(crate) fn suspend(&self) {
-        if !self.set.get() {
-            return;
-        }
-        let left = self.get();
-        let disarmed = left.it_value.tv_sec == 0 && left.it_value.tv_usec == 0;
-        if disarmed {
-            self.set.set(false);
-        // SAFETY: plain data; zero disarms.
-        } else if self.set(&unsafe { zeroed() }).is_ok() {
-            self.stopped.set(Some((left, Instant::now())));
-        }
-    }
-
-    /// The process continues, perhaps on another thread: goes on with what is left, or catches up with what is over.
-    pub(crate) fn resume(&self, signals: &Signals) {
-        let Some((mut left, since)) = self.stopped.take() else { return };
-        let gone = since.elapsed().as_micros() as i64;
-        let value = left.it_value.tv_sec * 1_000_000 + left.it_value.tv_usec;
-        if value > gone {
-            left.it_value = microseconds(value - gone);
-        } else {
-            signals.post(libc::SIGALRM);
-            let interval = left.it_interval.tv_sec * 1_000_000 + left.it_interval.tv_usec;
-            let next = if interval == 0 { 0 } else { interval - (gone - value) % interval };
-            left.it_value = microseconds(next);
-        }
-        if self.set(&left).is_err() {
-            signals.post(libc::SIGALRM);
+    /// The disposition of the timer's signal has changed.
+    pub(super) fn refit(&self, signals: &Signals) {
+        let kernel = self.kernel.take();
+        let fits = kernel.as_ref().is_none_or(|kernel| kernel.effect == signals.effect(libc::SIGALRM));
+        self.kernel.set(kernel);
+        if self.set.get() && !fits {
+            // Where it fails, the timer goes on as it was.
+            let _ = self.set(signals, &self.get());
         }
     }
 
     pub(crate) fn delete(&self) {
         self.kernel.take();
+        self.clock.take();
     }
 }
 
 /// Interrupts a process again a little later.
-pub(crate) struct Retry(Cell<Option<Kernel>>);
+pub(crate) struct Retry {
+    kernel: Cell<Option<Kernel>>,
+    armed: Cell<bool>,
+}
 
 impl Retry {
     pub(super) const fn new() -> Retry {
-        Retry(Cell::new(None))
+        Retry { kernel: Cell::new(None), armed: Cell::new(false) }
     }
 
     /// Called in a signal handler of the process's thread.
-    pub(super) fn arm(&self) {
-        // SAFETY: a system call.
-        let thread = unsafe { libc::gettid() };
-        let kernel = match self.0.take() {
-            Some(kernel) if kernel.thread == thread => Some(kernel),
-            _ => Kernel::new(RETRY).ok(),
+    pub(super) fn arm(&self, effect: Interrupted, thread: i32) {
+        let kernel = match self.kernel.take() {
+            Some(kernel) if kernel.thread == thread && kernel.effect == effect => Some(kernel),
+            _ => Kernel::new(RETRY, effect, thread).ok(),
         };
         if let Some(kernel) = &kernel {
-            let soon = libc::timespec { tv_sec: 0, tv_nsec: 200_000 };
-            // SAFETY: plain data.
-            let spec = libc::itimerspec { it_interval: unsafe { zeroed() }, it_value: soon };
-            let _ = kernel.set(&spec);
+            let armed = kernel.set(&once(200_000)).is_ok();
+            self.armed.set(armed);
         }
-        self.0.set(kernel);
+        self.kernel.set(kernel);
+    }
+
+    pub(super) fn expired(&self) {
+        self.armed.set(false);
+    }
+
+    /// What it was for is being done: it must not interrupt what comes after.
+    #[inline]
+    pub(super) fn disarm(&self) {
+        if self.armed.replace(false) {
+            let kernel = self.kernel.take();
+            if let Some(kernel) = &kernel {
+                let _ = kernel.set(&once(0));
+            }
+            self.kernel.set(kernel);
+        }
     }
 
     pub(crate) fn delete(&self) {
-        self.0.take();
+        self.kernel.take();
+        self.armed.set(false);
     }
+}
+
+/// Once, in so many nanoseconds; 0 is never.
+fn once(nanoseconds: i64) -> libc::itimerspec {
+    // SAFETY: plain data.
+    let never: libc::timespec = unsafe { zeroed() };
+    libc::itimerspec { it_interval: never, it_value: libc::timespec { tv_sec: 0, tv_nsec: nanoseconds } }
 }
 
 fn timespec(t: libc::timeval) -> libc::timespec {
@@ -182,6 +216,10 @@ fn timeval(t: libc::timespec) -> libc::timeval {
     libc::timeval { tv_sec: t.tv_sec, tv_usec: (t.tv_nsec + 999) / 1000 }
 }
 
-fn microseconds(n: i64) -> libc::timeval {
-    libc::timeval { tv_sec: n / 1_000_000, tv_usec: n % 1_000_000 }
+fn duration(t: libc::timeval) -> Duration {
+    Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
+}
+
+fn microseconds(t: Duration) -> libc::timeval {
+    libc::timeval { tv_sec: t.as_secs() as i64, tv_usec: t.subsec_micros().into() }
 }

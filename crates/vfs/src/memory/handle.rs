@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -21,6 +21,7 @@ struct Open {
     inode: Arc<Inode>,
     offset: Mutex<u64>,
     flags: AtomicI32,
+    read_only: AtomicBool,
 }
 
 /// The flags that `fcntl(F_SETFL)` can change.
@@ -36,8 +37,18 @@ impl std::fmt::Debug for MemoryHandle {
 
 impl MemoryHandle {
     pub(crate) fn new(inode: Arc<Inode>, flags: c_int) -> Self {
-        let open = Open { inode, offset: Mutex::new(0), flags: AtomicI32::new(flags & !TRANSIENT) };
-        Self { open: Arc::new(open) }
+        let flags = AtomicI32::new(flags & !TRANSIENT);
+        Self { open: Arc::new(Open { inode, offset: Mutex::new(0), flags, read_only: AtomicBool::new(false) }) }
+    }
+
+    /// Says that it was opened through a mount that allows no change.
+    pub(crate) fn set_read_only(&self) {
+        self.open.read_only.store(true, Ordering::Relaxed);
+    }
+
+    fn changeable(&self) -> Result<(), Errno> {
+        self.not_path_only()?;
+        if self.open.read_only.load(Ordering::Relaxed) { Err(Errno::ROFS) } else { Ok(()) }
     }
 
     /// The access mode and the status flags, as `fcntl(F_GETFL)`.
@@ -249,19 +260,27 @@ impl MemoryHandle {
     /// `fchmod`.
     ///
     /// # Errors
-    /// `EBADF` for an `O_PATH` handle.
+    /// `EBADF` for an `O_PATH` handle, `EROFS` if it was opened in a read-only mount.
     pub fn chmod(&self, mode: u32) -> Result<(), Errno> {
-        self.not_path_only()?;
+        self.changeable()?;
         self.open.inode.chmod(mode);
         Ok(())
+    }
+
+    /// `fchown` of one's own file to oneself, which is all that [`crate::Identity`] lets through.
+    ///
+    /// # Errors
+    /// As [`MemoryHandle::chmod`].
+    pub fn chown(&self) -> Result<(), Errno> {
+        self.changeable()
     }
 
     /// `futimens`: access and modification time.
     ///
     /// # Errors
-    /// `EINVAL` for nanoseconds out of range, `EBADF` for an `O_PATH` handle.
+    /// `EINVAL` for nanoseconds out of range; else as [`MemoryHandle::chmod`].
     pub fn set_times(&self, times: &[libc::timespec; 2]) -> Result<(), Errno> {
-        self.not_path_only()?;
+        self.changeable()?;
         self.open.inode.set_times(times)
     }
 }

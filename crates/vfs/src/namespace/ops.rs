@@ -19,6 +19,12 @@ use crate::types::{Access, DirEntry, File, Special};
 impl Namespace {
     /// `open`. `mode` is final: no umask is applied, neither a virtual one (that is the caller's business) nor the host's.
     pub fn open(&self, cwd: &Cwd, path: &[u8], flags: c_int, mode: u32) -> Result<File, Errno> {
+        Ok(self.open_with_access(cwd, path, flags, mode)?.0)
+    }
+
+    /// As [`Namespace::open`], and what the mount allows: who lets programs change files by descriptor (`fchmod`, `fchown`,
+    /// `futimens`, some `ioctl`s) must refuse that for a kernel descriptor of a read-only mount.
+    pub fn open_with_access(&self, cwd: &Cwd, path: &[u8], flags: c_int, mode: u32) -> Result<(File, Access), Errno> {
         let mut flags = flags;
         if flags & libc::O_PATH != 0 {
             flags &= libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -45,7 +51,11 @@ impl Namespace {
             } else {
                 flags
             };
-            at.dir.open(at.path, at.how, flags, mode)
+            let file = at.dir.open(at.path, at.how, flags, mode)?;
+            if let (File::Memory(handle), Access::ReadOnly) = (&file, at.mount.access) {
+                handle.set_read_only();
+            }
+            Ok((file, at.mount.access))
         })
     }
 

@@ -61,7 +61,9 @@ impl Directory for Synthetic {
         if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & (libc::O_CREAT | libc::O_TRUNC) != 0 {
             return Err(Errno::ISDIR.into());
         }
-        Ok(File::Memory(MemoryHandle::new(self.inode.clone(), flags)))
+        let handle = MemoryHandle::new(self.inode.clone(), flags);
+        handle.set_read_only();
+        Ok(File::Memory(handle))
     }
 
     fn stat(&self, path: &[u8], _: How) -> Attempt<libc::stat> {

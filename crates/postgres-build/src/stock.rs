@@ -1,0 +1,157 @@
+//! Stock servers to measure against: the same source, built and installed as it is.
+//!
+//! An installation is kept in the cache by source, options and compiler; the tree that it was built in is not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::hash::Sum;
+use crate::layout::Cache;
+use crate::progress::{Progress, Step};
+use crate::recipe::options;
+use crate::{child, key, prune, source, tools, version};
+
+/// About how many lines `configure` prints, and how many objects `make` compiles. Only bars are
+/// drawn from them.
+const CHECKS: u64 = 295;
+const OBJECTS: u64 = 1130;
+
+/// How a stock server is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flavour {
+    /// gcc -O2, as distributions do.
+    Gcc,
+    /// The clang that libpglite itself is compiled with, -O2 and whole-program optimisation.
+    Clang,
+}
+
+impl Flavour {
+    /// What it is called in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gcc => "stock, gcc -O2",
+            Self::Clang => "stock, clang -O2 -flto",
+        }
+    }
+
+    fn compiler(self) -> Result<PathBuf> {
+        match self {
+            Self::Gcc => Ok("gcc".into()),
+            Self::Clang => tools::llvm("clang"),
+        }
+    }
+
+    /// What configures the build, beside the prefix.
+    fn arguments(self, compiler: &Path) -> Result<Vec<String>> {
+        // The libraries that are on or off must be the same on all sides.
+        let mut arguments: Vec<String> =
+            options::configure_arguments().into_iter().filter(|argument| argument.starts_with("--with")).collect();
+        arguments.push(format!("CC={}", compiler.display()));
+        match self {
+            Self::Gcc => arguments.push("CFLAGS=-O2".into()),
+            Self::Clang => {
+                arguments.push("CFLAGS=-O2 -flto".into());
+                arguments.push(format!("AR={}", tools::llvm("llvm-ar")?.display()));
+                arguments.push(format!("RANLIB={}", tools::llvm("llvm-ranlib")?.display()));
+                arguments.push(format!("LDFLAGS=--ld-path={}", tools::llvm("ld.lld")?.display()));
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// Builds and installs a stock server, or finds it in the cache. Returns the folder with `bin`, `lib` and `share`.
+pub fn install(flavour: Flavour, may_install: bool, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
+    let source = source::obtain(cache, progress)?;
+    tools::ensure(progress, may_install)?;
+    let compiler = flavour.compiler()?;
+    let arguments = flavour.arguments(&compiler)?;
+    let mut sum = Sum::default();
+    sum.part("stock 1").part(&source.checksum).part(version::host_target()).part(banner(&compiler)?);
+    for argument in &arguments {
+        sum.part(argument);
+    }
+    let folder = cache.folder("stock").join(key::short(sum));
+    let installed = folder.join("install");
+    if installed.exists() {
+        prune::touch(&folder);
+        return Ok(installed);
+    }
+
+    let (build, unpacked, configured) = (folder.join("build"), folder.join("unpacked"), folder.join("configured"));
+    let title = format!("PostgreSQL {} ({})", source.version, flavour.name());
+    // make goes on where it was stopped; all before it begins again
+    if !configured.exists() {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        std::fs::create_dir_all(&build).with_context(|| format!("cannot create {}", build.display()))?;
+        let step = progress.step("unpack the source", 0);
+        let tree = source.tree(&unpacked)?;
+        step.finish("");
+        let mut command = child::command(tree.join("configure"));
+        command.current_dir(&build).arg(format!("--prefix={}", installed.display())).args(&arguments);
+        counted(command, progress.step(&format!("configure {title}"), CHECKS), &|line| line.starts_with("checking "))?;
+        std::fs::write(&configured, "").with_context(|| format!("cannot write {}", configured.display()))?;
+    }
+
+    let mut command = child::command("make");
+    let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
+    command.arg("-C").arg(&build).arg(format!("-j{jobs}"));
+    let prefix = format!("{} ", compiler.display());
+    let step = progress.step(&format!("compile {title}"), OBJECTS);
+    counted(command, step, &|line| line.starts_with(&prefix) && line.contains(" -c "))?;
+
+    // Whoever finds the folder finds all of it.
+    let stage = folder.join("stage");
+    let mut command = child::command("make");
+    command.arg("-C").arg(&build).args(["-s", "install"]).arg(format!("DESTDIR={}", stage.display()));
+    let step = progress.step(&format!("install {title}"), 0);
+    child::run(command)?;
+    let staged = stage.join(installed.strip_prefix("/").unwrap_or(&installed));
+    std::fs::rename(&staged, &installed).with_context(|| format!("cannot write {}", installed.display()))?;
+    for leftover in [stage, build, unpacked] {
+        if leftover.exists() {
+            std::fs::remove_dir_all(&leftover).with_context(|| format!("cannot remove {}", leftover.display()))?;
+        }
+    }
+    step.finish("");
+    Ok(installed)
+}
+
+/// The first line of a compiler's `--version`.
+fn banner(compiler: &Path) -> Result<String> {
+    let text = child::output(Command::new(compiler).arg("--version"))?;
+    match text.lines().next() {
+        Some(line) => Ok(line.to_owned()),
+        None => bail!("{} does not say its version", compiler.display()),
+    }
+}
+
+/// Runs a command as a step; `counts` says which lines are progress.
+fn counted(command: Command, mut step: Step<'_>, counts: &dyn Fn(&str) -> bool) -> Result<()> {
+    child::lines(command, &mut |line| {
+        if counts(line) {
+            step.advance();
+        }
+    })?;
+    step.finish("");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_those_of_libpglite_and_nothing_else_is() {
+        let arguments = Flavour::Gcc.arguments(Path::new("gcc")).unwrap();
+        for argument in options::configure_arguments() {
+            assert_eq!(arguments.contains(&argument), argument.starts_with("--with"), "{argument}");
+        }
+        assert!(arguments.contains(&"CFLAGS=-O2".to_owned()) && !arguments.iter().any(|a| a.contains("EXEC_BACKEND")));
+    }
+}

@@ -1,0 +1,3 @@
+module pglite.example
+
+go 1.21

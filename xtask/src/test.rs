@@ -6,12 +6,14 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use postgres_build::child;
 use postgres_build::layout::Workspace;
+use postgres_build::progress::Progress;
+use postgres_build::tools;
 
 use crate::build;
 
 /// The crates whose tests need no PostgreSQL, lowest layer first: what breaks there breaks
 /// everything.
-const LOW: [&str; 7] = ["bundle", "vfs", "privatize", "libos", "elf-loader", "postgres-build", "xtask"];
+const LOW: [&str; 8] = ["bundle", "vfs", "privatize", "libos", "elf-loader", "draft", "postgres-build", "xtask"];
 
 /// What to run.
 #[derive(clap::Args)]
@@ -60,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // cargo would do it as well, but without showing anything
     if steps.iter().any(|step| step.needs_postgres) {
         build::for_this_machine()?;
+        tools::ensure_for_tests(&Progress::new(), true)?;
     }
 
     let mut outcomes = Vec::new();

@@ -49,6 +49,12 @@ const REQUIREMENTS: [Requirement; 16] = [
     Requirement(Check::DebianFile(crate::source::DEBIAN_KEYRING), ["debian-archive-keyring", "", ""]),
 ];
 
+/// What the tests need on top: clients that know nothing of us.
+const TEST_REQUIREMENTS: [Requirement; 2] = [
+    Requirement(Check::Program("psql"), ["postgresql-client", "postgresql", "postgresql"]),
+    Requirement(Check::Program("pkg-config"), ["pkg-config", "pkgconf", "pkgconf"]),
+];
+
 /// Which distribution's package names and commands are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -88,14 +94,14 @@ impl Family {
 }
 
 /// The packages that are missing, by the names that this machine's distribution gives them.
-fn missing(family: Family) -> Vec<&'static str> {
+fn missing(requirements: &[Requirement], family: Family) -> Vec<&'static str> {
     let column = match family {
         Family::Debian | Family::Other => 0,
         Family::Fedora => 1,
         Family::Arch => 2,
     };
     let mut packages = Vec::new();
-    for Requirement(check, names) in &REQUIREMENTS {
+    for Requirement(check, names) in requirements {
         let present = match check {
             Check::Llvm(name) => llvm(name).is_ok(),
             Check::Program(name) => in_path(name).is_some(),
@@ -113,15 +119,24 @@ fn missing(family: Family) -> Vec<&'static str> {
 /// Makes sure that all tools are there. As root on Debian, where `may_install`, the missing ones
 /// are installed, after saying so; elsewhere the error names the one command to run.
 pub fn ensure(progress: &Progress, may_install: bool) -> Result<()> {
+    ensure_all(&REQUIREMENTS, "building PostgreSQL", progress, may_install)
+}
+
+/// As [`ensure`], for what the tests need on top.
+pub fn ensure_for_tests(progress: &Progress, may_install: bool) -> Result<()> {
+    ensure_all(&TEST_REQUIREMENTS, "testing", progress, may_install)
+}
+
+fn ensure_all(requirements: &[Requirement], what_for: &str, progress: &Progress, may_install: bool) -> Result<()> {
     let family = Family::of_this_machine();
-    let packages = missing(family);
+    let packages = missing(requirements, family);
     if packages.is_empty() {
         return Ok(());
     }
     let root = rustix::process::geteuid().is_root();
     if !(may_install && root && family == Family::Debian) {
         bail!(
-            "building PostgreSQL needs tools that are not installed: {}\nInstall them with\n\n    {}\n",
+            "{what_for} needs tools that are not installed: {}\nInstall them with\n\n    {}\n",
             packages.join(" "),
             family.command(&packages, root)
         );
@@ -136,7 +151,7 @@ pub fn ensure(progress: &Progress, may_install: bool) -> Result<()> {
     apt(&["update"])?;
     apt(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())?;
     step.finish("");
-    let still = missing(family);
+    let still = missing(requirements, family);
     if !still.is_empty() {
         bail!("apt-get has installed {}, but they still cannot be found: {}", packages.join(" "), still.join(" "));
     }

@@ -144,7 +144,7 @@ impl Figure {
 mod tests {
     use super::*;
 
-    pub(crate) fn figure(ours: &[f64], gcc: &[f64]) -> Figure {
+    fn figure(ours: &[f64], gcc: &[f64]) -> Figure {
         let mut samples = Samples::default();
         let one = |value: &f64| Values::from([("x".to_owned(), *value)]);
         ours.iter().for_each(|value| samples.add(Side::Ours, one(value)));

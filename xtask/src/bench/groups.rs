@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use postgres_build::child;
 
 use super::figure::{Figure, Goal, SIDES, Samples, Side, Values};
-use super::lab::{Folder, Lab, text};
+use super::folder::Folder;
+use super::lab::{Lab, text};
 use super::server::Server;
 
 /// Measurements that belong together.

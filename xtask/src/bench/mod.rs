@@ -2,6 +2,7 @@
 //! tells what is measured and how.
 
 mod figure;
+mod folder;
 mod groups;
 mod lab;
 mod report;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-pub(crate) use lab::remove_folders;
+pub(crate) use folder::remove_folders;
 
 use lab::{Effort, Lab};
 

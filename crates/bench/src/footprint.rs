@@ -149,14 +149,18 @@ impl Sessions {
         let settle = || wait_for_quiet(&database);
         let times = |count: u32| (0..count).try_for_each(|_| first_result(&database));
         let idle = settle()?;
-        times(self.count.div_ceil(10))?;
-        ensure!(settle()? <= idle, "sessions that have ended are still there");
-        let before = Usage::now()?;
-        times(self.count)?;
-        ensure!(settle()? <= idle, "sessions that have ended are still there");
-        let growth = Usage::now()?.growth_since(&before);
+        let usage_after = |count: u32| {
+            times(count)?;
+            ensure!(settle()? <= idle, "sessions that have ended are still there");
+            Usage::now()
+        };
+        let begin = usage_after(self.count.div_ceil(10))?;
+        let middle = usage_after(self.count)?;
+        let end = usage_after(self.count)?;
         database.close()?;
-        Ok(growth)
+        // What a process in the background opens once, at its own time, is no growth: sessions would leave something each time.
+        let batches = middle.growth_since(&begin).into_iter().zip(end.growth_since(&middle));
+        Ok(batches.map(|((name, first), (_, second))| (name, first.min(second))).collect())
     }
 }
 

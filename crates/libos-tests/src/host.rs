@@ -139,14 +139,15 @@ impl Counts {
         }
     }
 
-    /// Asserts that nothing has grown since `before` beyond noise: some mappings that the allocator made, and `memory` bytes.
+    /// Asserts that nothing has grown since `before` beyond noise: some mappings that the allocator made, or that a system keeps
+    /// for its next processes (4 MiB), and `memory` bytes.
     ///
     /// # Panics
     /// Panics if it has.
     #[track_caller]
     pub fn assert_not_grown(&self, before: &Counts, memory: usize) {
         assert_eq!((self.threads, self.descriptors), (before.threads, before.descriptors), "{self:?} {before:?}");
-        assert!(self.mappings <= before.mappings + 20, "{self:?} {before:?}");
+        assert!(self.mappings <= before.mappings + 80, "{self:?} {before:?}");
         assert!(self.resident <= before.resident + memory, "{self:?} {before:?}");
     }
 }

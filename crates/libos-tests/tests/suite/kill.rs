@@ -31,8 +31,31 @@ macro_rules! kill {
 }
 
 kill! {
-    spin memory search format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
+    spin memory format sort heap system_calls files read fgetc write semaphore epoll poll select nanosleep accept receive send wait
     sigwait sigsuspend
+}
+
+/// Nobody would meet it outside of the C library by chance. It ends where it returns from there.
+#[test]
+fn a_process_ends_at_its_next_return_from_the_c_library() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("calls");
+    let machine = Machine::with(&Options { host: &[folder.path()], ..Options::default() });
+    let calls = || {
+        let bytes = std::fs::read(&path).expect("its file");
+        i32::from_ne_bytes(bytes[..4].try_into().expect("four bytes"))
+    };
+    for _ in 0..5 {
+        let running = machine.start("targets", &["search", path.to_str().expect("UTF-8")]);
+        running.wait_for("ready");
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        running.kill(libc::SIGKILL);
+        let before = calls();
+        assert_eq!(running.wait(), Status::Signaled(libc::SIGKILL));
+        // The thread may not have run at once.
+        let after = calls() - before;
+        assert!(after <= 5, "{after} calls more");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use common::{Bench, expected, run, text};
@@ -182,9 +183,7 @@ fn modules_have_symbols_of_their_own() {
 fn tables_need_no_relocation_at_load() {
     let bench = Bench::new();
     let (bitcode, _) = bench.privatize(&modules(&bench, "-O2"));
-    let path = bench.path("out.o");
-    run(Command::new("clang-22").args(["-c", "-O2", "-fPIC", "-w", "-o"]).arg(&path).arg(&bitcode));
-    let data = fs::read(&path).expect("the object");
+    let data = machine_code(&bench, &bitcode);
     let file = object::File::parse(&*data).expect("ELF");
     let table = file.symbols().find(|s| s.name() == Ok("privatized.symbols")).expect("the table");
     let section = file.section_by_index(table.section_index().expect("defined")).expect("its section");
@@ -406,4 +405,39 @@ fn units_share_one_base_and_show_nothing_else() {
     let mut symbols: Vec<_> = symbols.lines().collect();
     symbols.sort_unstable();
     assert_eq!(symbols, ["privatized_base", "privatized_program_a"]);
+}
+
+fn machine_code(bench: &Bench, bitcode: &Path) -> Vec<u8> {
+    let path = bench.path("out.o");
+    run(Command::new("clang-22").args(["-c", "-O2", "-fPIC", "-w", "-o"]).arg(&path).arg(bitcode));
+    fs::read(&path).expect("the object")
+}
+
+/// The size of `function` in machine code, and whether there are unwind tables.
+fn generated(bench: &Bench, unit: &Unit, function: &str) -> (u64, bool) {
+    let (bitcode, _) = bench.privatize(unit);
+    let data = machine_code(bench, &bitcode);
+    let file = object::File::parse(&*data).expect("ELF");
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(function)).expect("the function");
+    (symbol.size(), file.section_by_name(".eh_frame").is_some_and(|section| section.size() > 0))
+}
+
+#[test]
+fn inputs_for_size_and_without_unwind_tables() {
+    let bench = Bench::new();
+    let code = "__attribute__((noinline)) void add(float *to, const float *from, int n) {
+                    for (int i = 0; i < n; i++) to[i] += from[i];
+                }
+                int main(int argc, char **argv) { add((float *) argv, (float *) argv, argc); return 0; }";
+    let object = bench.object("main", &["-O2", "-fasynchronous-unwind-tables"], code);
+    let mut unit = bench.unit(std::slice::from_ref(&object));
+    let (fast, tables) = generated(&bench, &unit, "add");
+    assert!(tables);
+    unit.no_unwind_tables = true;
+    assert!(!generated(&bench, &unit, "add").1);
+    unit.small = vec!["/elsewhere/".into()];
+    assert_eq!(generated(&bench, &unit, "add").0, fast);
+    unit.small = vec![object.file_name().unwrap().to_string_lossy().into_owned()];
+    let small = generated(&bench, &unit, "add").0;
+    assert!(small < fast, "{small} bytes, {fast} before");
 }

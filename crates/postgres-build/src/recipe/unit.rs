@@ -194,6 +194,8 @@ mod tests {
             "replace": { "fork_process": { "with": "libos_vfork", "returns_twice": true } },
             "wrap": ["InitProcess"],
             "export": true,
+            "small": SMALL.as_slice(),
+            "no_unwind_tables": true,
             "os": "names.txt",
         });
         assert_eq!(json(&unit, dir.path()), expected);

@@ -60,7 +60,11 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
 }
 
 fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
-    let state = cluster::inspect(path, resources.version())?;
+    let state = cluster::inspect(path, resources.version()).or_else(|e| match e {
+        // Unless it is being made by somebody at this moment.
+        Error::NotACluster(_) => Lock::look(path).and(Err(e)),
+        _ => Err(e),
+    })?;
     if state == State::Cluster || options.existing_only {
         if state != State::Cluster {
             return Err(Error::NotACluster(path.into()));

@@ -25,7 +25,9 @@ pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(Error::NotADirectory(path.into())),
         Err(e) => return Err(Error::at(path, "read the directory", e)),
     };
-    if marker::progress(path) == Progress::Unfinished || entries.next().is_none() {
+    // In this order: what somebody begins to make here meanwhile begins with the marker.
+    let empty = entries.next().is_none();
+    if empty || marker::progress(path) == Progress::Unfinished {
         return Ok(State::Empty);
     }
     let found = match fs::read_to_string(path.join("PG_VERSION")) {

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ];
     steps.extend(low.iter().map(|name| Step::new(&format!("test {name}"), &format!("test -p {name}"), false)));
     let excluded: String = low.iter().map(|name| format!(" --exclude {name}")).collect();
-    let others = format!("test --workspace{excluded}");
+    let others = format!("test --workspace --no-fail-fast{excluded}");
     steps.push(Step::new("test the crates that need PostgreSQL", &others, true));
     if let Some(only) = &arguments.only {
         steps.retain(|step| step.name.contains(only.as_str()));

@@ -51,6 +51,8 @@ fn open_new(lab: &Lab) -> Result<Vec<Figure>> {
 fn open_new_in(lab: &Lab, folder: &Folder, name: &str) -> Result<Figure> {
     let mut samples = lab.rounds(name, 9, &SIDES, |side| {
         let data = lab.empty(folder, side)?;
+        // what is left to write and to discard of the round before is not this one's
+        rustix::fs::sync();
         let values = match side {
             Side::Ours => lab.bench(&["open", text(&data)?], None),
             Side::Stock(flavour) => lab.start(flavour, &data, true),

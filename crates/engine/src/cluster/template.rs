@@ -21,8 +21,8 @@ pub(crate) enum Target<'a> {
     Memory(&'a vfs::MemoryFs),
 }
 
-/// Creating a thousand files is work for more than one core; a file system serves few at once.
-const THREADS: usize = 3;
+/// Creating a thousand files is work for more than one core, but a third thread only waits for the file system.
+const THREADS: usize = 2;
 
 /// As PostgreSQL makes them: the time in seconds, then microseconds, then twelve bits that it takes from the pid and we
 /// from the random number generator, for many clusters are made by one process.

@@ -1,8 +1,9 @@
 //! The objects and archive members of a unit, and their symbols.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::llvm::{Context, Linkage, Module, Value, Visibility};
 use crate::unit::{self, Unit};
@@ -49,7 +50,7 @@ impl Input {
     pub(crate) fn module(&self, context: &Context) -> Result<Module, Error> {
         match self.module.borrow_mut().take() {
             Some(module) => Ok(module),
-            None => parse(context, &self.bitcode, &self.origin, self.treatment),
+            None => parse(context, &self.bitcode, &self.origin, &self.treatment),
         }
     }
 }
@@ -57,27 +58,33 @@ impl Input {
 /// Which inputs are changed, and how.
 struct Treatment {
     small: Vec<String>,
+    inlined: Arc<BTreeSet<String>>,
     no_unwind_tables: bool,
 }
 
 /// How the functions of an input are changed.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Changes {
     small: bool,
+    inlined: Arc<BTreeSet<String>>,
     no_unwind_tables: bool,
 }
 
 impl Treatment {
     fn of(&self, origin: &str) -> Changes {
         let small = self.small.iter().any(|part| origin.contains(part.as_str()));
-        Changes { small, no_unwind_tables: self.no_unwind_tables }
+        Changes { small, inlined: self.inlined.clone(), no_unwind_tables: self.no_unwind_tables }
     }
 }
 
 impl Changes {
-    fn apply(self, context: &Context, function: Value) {
+    fn apply(&self, context: &Context, function: Value) {
         if self.small {
             function.add_attribute(context.enum_attribute("optsize"));
+        }
+        if self.inlined.contains(&function.name()) {
+            function.remove_attribute("noinline");
+            function.add_attribute(context.enum_attribute("alwaysinline"));
         }
         if self.no_unwind_tables {
             function.remove_attribute("uwtable");
@@ -102,7 +109,11 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(unit: &Unit) -> Pool {
-        let treatment = Treatment { small: unit.small.clone(), no_unwind_tables: unit.no_unwind_tables };
+        let treatment = Treatment {
+            small: unit.small.clone(),
+            inlined: Arc::new(unit.inlined.clone()),
+            no_unwind_tables: unit.no_unwind_tables,
+        };
         Pool { inputs: Vec::new(), treatment, objects: HashMap::new(), archives: HashMap::new() }
     }
 
@@ -142,7 +153,7 @@ impl Pool {
 
     fn add(&mut self, context: &Context, origin: String, bitcode: Vec<u8>) -> Result<InputId, Error> {
         let treatment = self.treatment.of(&origin);
-        let module = parse(context, &bitcode, &origin, treatment)?;
+        let module = parse(context, &bitcode, &origin, &treatment)?;
         let symbols = symbols(&module);
         self.inputs.push(Input { origin, symbols, bitcode, treatment, module: RefCell::new(Some(module)) });
         Ok(self.inputs.len() - 1)
@@ -163,7 +174,7 @@ impl Pool {
     }
 }
 
-fn parse(context: &Context, bitcode: &[u8], origin: &str, changes: Changes) -> Result<Module, Error> {
+fn parse(context: &Context, bitcode: &[u8], origin: &str, changes: &Changes) -> Result<Module, Error> {
     let Some(module) = context.parse(bitcode, origin) else {
         let reason = match context.take_errors() {
             _ if bitcode.starts_with(b"\x7fELF") => {

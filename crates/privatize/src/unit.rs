@@ -38,6 +38,10 @@ pub struct Unit {
     /// Parts of paths: the functions of inputs that have one of them in theirs are optimised for size.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub small: Vec<String>,
+    /// Names of functions that are inlined into all their callers, which makes arguments constants that the compiler would not have
+    /// cloned them for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub inlined: BTreeSet<String>,
     /// Whether unwind tables are left out. Debug information then has its own, where there is debug information.
     #[serde(default)]
     pub no_unwind_tables: bool,

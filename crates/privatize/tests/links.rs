@@ -441,3 +441,27 @@ fn inputs_for_size_and_without_unwind_tables() {
     let small = generated(&bench, &unit, "add").0;
     assert!(small < fast, "{small} bytes, {fast} before");
 }
+
+#[test]
+fn functions_are_inlined_by_name() {
+    let bench = Bench::new();
+    let code = "__attribute__((used)) static int loop(int n, int twice) {
+                    volatile int sum = 0;
+                    for (int i = 0; i < n; i++) sum += twice ? 2 * i : i;
+                    return sum;
+                }
+                __attribute__((used)) int f(int n) { return loop(n, 1) + loop(n + 1, 0) + loop(n + 2, 1); }
+                int main(int argc, char **argv) { return f(argc) + loop(argc, 0); }";
+    let object = bench.object("main", &["-O2", "-fno-inline-functions"], code);
+    let mut unit = bench.unit(std::slice::from_ref(&object));
+    let calls = |unit: &Unit| {
+        let (bitcode, _) = bench.privatize(unit);
+        let data = machine_code(&bench, &bitcode);
+        let file = object::File::parse(&*data).expect("ELF");
+        file.symbols().find(|symbol| symbol.name() == Ok("f")).expect("the function").size()
+    };
+    let before = calls(&unit);
+    unit.inlined = ["loop".to_owned()].into();
+    let after = calls(&unit);
+    assert!(after > before, "{after} bytes, {before} with calls");
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::options::{CLIENTS, FORK, SERVER, SMALL};
+use super::options::{CLIENTS, FORK, INLINED, SERVER, SMALL};
 use crate::record::{Link, Links};
 
 /// A whole-program link.
@@ -24,6 +24,7 @@ pub struct Unit {
     wrap: Vec<String>,
     export: bool,
     small: &'static [&'static str],
+    inlined: &'static [&'static str],
     no_unwind_tables: bool,
     os: PathBuf,
     /// Libraries of the system that it needs. Not part of what the pass reads.
@@ -84,6 +85,7 @@ impl Unit {
             wrap: Vec::new(),
             export: false,
             small: &SMALL,
+            inlined: &INLINED,
             no_unwind_tables: true,
             os: os.into(),
             system_libraries: Vec::new(),
@@ -195,6 +197,7 @@ mod tests {
             "wrap": ["InitProcess"],
             "export": true,
             "small": SMALL.as_slice(),
+            "inlined": INLINED.as_slice(),
             "no_unwind_tables": true,
             "os": "names.txt",
         });

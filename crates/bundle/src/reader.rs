@@ -7,7 +7,7 @@ use crate::format::{self, Cursor, HEADER_LEN, Header, MAX_BLOCK, MAX_INDEX};
 use crate::{Error, Manifest, Result};
 
 /// Decompressed blocks that are kept for the next read.
-const CACHED_BLOCKS: usize = 4;
+const CACHED_BLOCKS: usize = 8;
 
 /// Where a bundle's bytes are: in the program, or on the heap.
 #[derive(Clone)]
@@ -267,19 +267,19 @@ impl Bundle {
         }
     }
 
-    /// Hands every file below the directory `path` (all, where it is empty) to `visit`, on up to
-    /// `threads` threads, each of which takes block after block: so each is decompressed once.
-    /// Directories come first, on the calling thread, with an empty content, parents before children.
+    /// Hands every entry whose path is `wanted` to `visit`: files on up to `threads` threads, each of
+    /// which takes block after block, so that each is decompressed once. Directories come first, on the
+    /// calling thread, with an empty content, parents before children.
     ///
     /// The first error of a block, or of `visit`, ends it.
     pub fn unpack<E: From<Error> + Send>(
         &self,
-        path: &str,
         threads: usize,
+        wanted: impl Fn(&str) -> bool,
         visit: impl Fn(Entry<'_>, &[u8]) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
         let mut files = Vec::new();
-        for entry in self.below(path) {
+        for entry in self.entries().filter(|entry| wanted(entry.path)) {
             match entry.kind {
                 EntryKind::Directory => visit(entry, &[])?,
                 EntryKind::File(file) => {
@@ -318,7 +318,7 @@ impl Bundle {
         (0..self.blocks.len() as u32).try_for_each(|number| self.decompress_block(number).map(drop))
     }
 
-    /// Frees the decompressed blocks that are kept for the next read (at most four).
+    /// Frees the decompressed blocks that are kept for the next read (at most eight).
     pub fn forget_blocks(&self) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -130,10 +130,14 @@ fn packs_a_directory() {
     let bundle = Bundle::open(Arc::<[u8]>::from(writer.finish(&FAST).unwrap())).unwrap();
     let seen = Mutex::new(Vec::new());
     bundle
-        .unpack("template", 1, |entry, content| {
-            seen.lock().unwrap().push((entry.path.to_owned(), content.to_vec()));
-            Ok::<_, Error>(())
-        })
+        .unpack(
+            1,
+            |path| path.starts_with("template/"),
+            |entry, content| {
+                seen.lock().unwrap().push((entry.path.to_owned(), content.to_vec()));
+                Ok::<_, Error>(())
+            },
+        )
         .unwrap();
     let expected = [
         ("template/base", ""),
@@ -191,7 +195,7 @@ proptest! {
             prop_assert_eq!(&*bundle.read_path(path).unwrap(), &content[..]);
         }
         let unpacked = Mutex::new(BTreeMap::new());
-        bundle.unpack("", threads, |entry, content| {
+        bundle.unpack(threads, |_| true, |entry, content| {
             if let EntryKind::File(file) = entry.kind {
                 assert_eq!(file.size(), content.len() as u64);
                 unpacked.lock().unwrap().insert(entry.path.to_owned(), content.to_vec());
@@ -205,7 +209,7 @@ proptest! {
     #[test]
     fn the_first_error_of_any_thread_ends_it(tree in tree(), block_size in 1usize..500, threads in 1usize..4) {
         let (bytes, added) = write(&tree, block_size);
-        let result = Bundle::open(bytes).unwrap().unpack("", threads, |entry, _| match entry.kind {
+        let result = Bundle::open(bytes).unwrap().unpack(threads, |_| true, |entry, _| match entry.kind {
             EntryKind::Directory => Ok(()),
             EntryKind::File(_) => Err(Error::NotFound(entry.path.into())),
         });

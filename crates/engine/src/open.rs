@@ -1,7 +1,7 @@
 //! From options to a cluster that is ready to be run: looks, locks, makes.
 
 use crate::cluster::marker::{self, Progress};
-use crate::cluster::{self, Lock, State, Target};
+use crate::cluster::{self, Lock, State, Target, Unpacking};
 use crate::error::{Error, Result};
 use crate::machine::{Machine, MemoryTree, canonical};
 use crate::options::{Location, Options};
@@ -10,6 +10,7 @@ use crate::settling::Unsettled;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A cluster with its machine, locked, and not running yet.
 pub(crate) struct Opened {
@@ -52,7 +53,7 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
     let machine = Machine::new(resources, options, None, memory)?;
     let path = PathBuf::from(machine.data());
     match template(resources, options) {
-        Some(template) => cluster::unpack(template, &Target::Memory(memory))?,
+        Some(template) => cluster::unpack(template, &Target::Memory(memory), |_| true)?,
         None => cluster::run_initdb(&machine, options, &path, false)?,
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
@@ -66,15 +67,18 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
         _ => Err(e),
     })?;
     if state == State::Cluster || options.existing_only {
-        if state != State::Cluster {
-            return Err(Error::NotACluster(path.into()));
+        match state {
+            State::Cluster => {}
+            // Unless somebody makes it at this moment.
+            State::Empty => return Lock::look(path).and(Err(Error::NotACluster(path.into()))),
+            State::Missing => return Err(Error::NotACluster(path.into())),
         }
         let path = canonical(&options.location)?.unwrap_or_default();
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
         let unsynced = marker::progress(&path) == Progress::Unsynced;
-        let unsettled = unsynced.then(|| Unsettled::new(&machine.system, &path));
+        let unsettled = unsynced.then(|| Unsettled::new(&machine.system, &path, None));
         return Ok(Opened { machine, path, created: None, unsettled, lock: Some(lock) });
     }
     let directories = missing_directories(path);
@@ -93,8 +97,8 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
     }
     let created = Created { path: path.clone(), directories };
     match make(resources, options, &path) {
-        Ok(machine) => {
-            let unsettled = Some(Unsettled::new(&machine.system, &path));
+        Ok((machine, unpacking)) => {
+            let unsettled = Some(Unsettled::new(&machine.system, &path, unpacking));
             Ok(Opened { machine, path, created: Some(created), unsettled, lock: Some(lock) })
         }
         Err(e) => {
@@ -111,18 +115,24 @@ fn missing_directories(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The template, where it is what the options ask for.
-fn template<'a>(resources: &'a Resources, options: &Options) -> Option<&'a bundle::Bundle> {
+fn template<'a>(resources: &'a Resources, options: &Options) -> Option<&'a Arc<bundle::Bundle>> {
     resources.template.as_ref().filter(|_| options.creation.is_default() && options.user == "postgres")
 }
 
-fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine> {
+/// Makes a cluster; a part of it may still be made in the background.
+fn make(resources: &Resources, options: &Options, path: &Path) -> Result<(Machine, Option<Unpacking>)> {
+    let mut unpacking = None;
     let machine = Machine::new(resources, options, Some(path), &vfs::MemoryFs::new(None))?;
     match template(resources, options) {
         Some(template) => {
             marker::begin(path)?;
             fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
                 .map_err(|e| Error::at(path, "set the mode of", e))?;
-            cluster::unpack(template, &Target::Directory(path))?;
+            let later = options.wants_sync() && Unpacking::has_room(template, path);
+            cluster::unpack(template, &Target::Directory(path), |path| !(later && Unpacking::is_later(path)))?;
+            if later {
+                unpacking = Some(Unpacking::begin(template, path, &machine.system)?);
+            }
         }
         None => {
             // initdb wants the directory empty, and clears it itself where it fails.
@@ -131,8 +141,10 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<Machine
         }
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
-    marker::complete(path)?;
-    Ok(machine)
+    if unpacking.is_none() {
+        marker::complete(path)?;
+    }
+    Ok((machine, unpacking))
 }
 
 /// Makes the cluster that later ones are unpacked from: what `initdb` makes, with SCRAM for everybody, and nothing of ours in it.

@@ -110,4 +110,16 @@ impl Options {
             existing_only: false,
         }
     }
+
+    /// The value that was given for a setting.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether anything is to be made durable: `fsync` is not turned off.
+    pub(crate) fn wants_sync(&self) -> bool {
+        let off =
+            |value: &str| ["off", "of", "false", "no", "0"].iter().any(|no| no.eq_ignore_ascii_case(value.trim()));
+        !self.setting("fsync").is_some_and(off)
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) const PREFIX: &str = "/pglite";
 /// PostgreSQL's programs, its share files and the template cluster.
 pub struct Resources {
     pub(crate) share: Arc<vfs::MemoryFs>,
-    pub(crate) template: Option<Bundle>,
+    pub(crate) template: Option<Arc<Bundle>>,
     pub(crate) version: String,
 }
 
@@ -40,7 +40,7 @@ impl Resources {
             made.map_err(|e| Error::io("lay out PostgreSQL's files", e))?;
         }
         let version = share.manifest().postgres_version.clone();
-        let template = template.map(Bundle::open).transpose()?;
+        let template = template.map(Bundle::open).transpose()?.map(Arc::new);
         Ok(Resources { share: tree, template, version })
     }
 

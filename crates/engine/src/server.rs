@@ -295,14 +295,12 @@ fn run(
 /// Begins to make a new cluster durable, as far as the user's settings want it to be.
 pub(crate) fn settle(unsettled: Option<Unsettled>, options: &Options) -> Result<Option<Settling>> {
     let Some(unsettled) = unsettled else { return Ok(None) };
-    let setting = |name: &str| options.settings.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name));
-    let off = |value: &str| ["off", "of", "false", "no", "0"].iter().any(|no| no.eq_ignore_ascii_case(value.trim()));
-    if setting("fsync").is_some_and(|(_, value)| off(value)) {
+    if !options.wants_sync() {
         return unsettled.waive().map(|()| None);
     }
     let mut settling = unsettled.settle()?;
     // `open_sync` and `open_datasync` make durable by writing, where nothing can be made to wait.
-    if setting("wal_sync_method").is_some() {
+    if options.setting("wal_sync_method").is_some() {
         settling.finish()?;
     }
     Ok(Some(settling))

@@ -5,7 +5,7 @@
 //! syncs wait in the library OS, and no commit is acknowledged. The marker (`cluster/marker.rs`) stays in the directory as
 //! long: after a crash of the machine in this time the cluster is made again, for nothing in it was promised to anybody.
 
-use crate::cluster::marker;
+use crate::cluster::{Unpacking, marker};
 use crate::error::{Error, Result};
 use libos::{Deferral, System};
 use std::fs::File;
@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 /// A cluster whose files may not be on the disk yet.
 pub(crate) struct Unsettled {
     path: PathBuf,
+    unpacking: Option<Unpacking>,
     deferral: Deferral,
 }
 
@@ -27,16 +28,21 @@ pub(crate) struct Settling {
 
 impl Unsettled {
     /// What the processes of `system` sync need not be durable until [`Unsettled::settle`].
-    pub(crate) fn new(system: &Arc<System>, path: &Path) -> Unsettled {
-        Unsettled { path: path.into(), deferral: Deferral::begin(system) }
+    pub(crate) fn new(system: &Arc<System>, path: &Path, unpacking: Option<Unpacking>) -> Unsettled {
+        Unsettled { path: path.into(), unpacking, deferral: Deferral::begin(system) }
     }
 
     /// Begins to sync. From now on commits wait for the end of it.
     pub(crate) fn settle(self) -> Result<Settling> {
         self.deferral.hold();
+        self.unpacking.iter().for_each(Unpacking::list);
         std::thread::Builder::new()
             .name("pglite-sync".into())
             .spawn(move || {
+                if let Some(unpacking) = self.unpacking {
+                    unpacking.finish()?;
+                    marker::complete(&self.path)?;
+                }
                 sync_cluster(&self.path)?;
                 self.deferral.fulfil();
                 Ok(())

@@ -31,6 +31,7 @@ mod identity;
 mod memory;
 mod namespace;
 mod path;
+mod pending;
 mod sys;
 mod types;
 
@@ -40,5 +41,6 @@ pub use host::HostFs;
 pub use identity::Identity;
 pub use memory::{Content, MemoryFs, MemoryHandle};
 pub use namespace::{Cwd, HostEntry, Namespace};
+pub use pending::Pending;
 pub use rustix::io::Errno;
 pub use types::{Access, DirEntry, File, Object, Special, SpecialKind};

@@ -47,6 +47,19 @@ pub(crate) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     path
 }
 
+/// `path` from `directory`, absolute, with `.`, `..` and empty components resolved by the text. The root directory is the empty path.
+pub(crate) fn resolve(directory: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut resolved = if path.starts_with(b"/") { Vec::new() } else { directory.to_vec() };
+    for name in path.split(|&b| b == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => resolved.truncate(resolved.iter().rposition(|&b| b == b'/').unwrap_or(0)),
+            _ => resolved = join(&resolved, name),
+        }
+    }
+    resolved
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +70,13 @@ mod tests {
         assert_eq!(split_last(b"a//b//"), (&b"a//"[..], &b"b//"[..]));
         assert_eq!(split_last(b"b/"), (&b""[..], &b"b/"[..]));
         assert_eq!(first(b"a//b"), (&b"a"[..], &b"//b"[..]));
+    }
+
+    #[test]
+    fn resolves_by_the_text() {
+        assert_eq!(resolve(b"/a", b"b//./c"), b"/a/b/c");
+        assert_eq!(resolve(b"/a/b", b"../../../c/"), b"/c");
+        assert_eq!(resolve(b"/a", b"/b/../.."), b"");
     }
 
     #[test]

@@ -460,3 +460,47 @@ fn a_walk_finds_back_from_any_depth() {
         assert_eq!(get(&namespace, &cwd, &format!("{up}../../../etc/passwd")), Err(Errno::ACCESS));
     }
 }
+
+/// An owner that makes `file` when it is asked for it, and lets nobody at `secret`.
+struct Owner {
+    fs: Arc<MemoryFs>,
+    asked: std::sync::Mutex<Vec<(String, bool)>>,
+}
+
+impl vfs::Pending for Owner {
+    fn need(&self, path: &[u8], lists: bool) -> Result<(), Errno> {
+        self.asked.lock().unwrap().push((String::from_utf8(path.into()).unwrap(), lists));
+        match path {
+            b"/data/file" => {
+                // It may be there already.
+                let _ = self.fs.insert_file(b"/file", 0o600, Content::Bytes(Bytes::from_static(b"here")));
+                Ok(())
+            }
+            b"/data/secret" => Err(Errno::IO),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn an_owner_makes_files_when_they_are_wanted() {
+    let namespace = common::namespace();
+    let fs = MemoryFs::new(None);
+    namespace.mount(b"/data", fs.clone(), Access::ReadWrite).unwrap();
+    let mut cwd = namespace.root();
+    namespace.chdir(&mut cwd, b"/data").unwrap();
+    namespace.mkdir(&cwd, b"sub", 0o700).unwrap();
+    assert_eq!(namespace.stat(&cwd, b"file").unwrap_err(), Errno::NOENT);
+    let owner = Arc::new(Owner { fs, asked: std::sync::Mutex::default() });
+    namespace.set_pending(Some(owner.clone()));
+    assert_eq!(namespace.stat(&cwd, b"sub/../file").unwrap().st_size, 4);
+    assert_eq!(namespace.open(&cwd, b"secret", libc::O_RDWR | libc::O_CREAT, 0o600).unwrap_err(), Errno::IO);
+    assert_eq!(namespace.unlink(&cwd, b"/data/secret"), Err(Errno::IO));
+    assert_eq!(namespace.rename(&cwd, b"file", b"secret"), Err(Errno::IO));
+    assert_eq!(namespace.rename(&cwd, b"secret", b"file"), Err(Errno::IO));
+    owner.asked.lock().unwrap().clear();
+    namespace.read_dir(&cwd, b".").unwrap();
+    assert_eq!(owner.asked.lock().unwrap().first(), Some(&("/data".to_owned(), true)));
+    namespace.set_pending(None);
+    assert_eq!(namespace.stat(&cwd, b"secret").unwrap_err(), Errno::NOENT);
+}

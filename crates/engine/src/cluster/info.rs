@@ -36,12 +36,17 @@ const STATES: [&str; 7] = [
 /// Looks at a data directory, whether it is open or not; changes nothing in it.
 ///
 /// # Errors
-/// As for opening it: [`Error::NotACluster`], [`Error::OtherVersion`], [`Error::NotADirectory`].
+/// As for opening it: [`Error::InUse`] while somebody makes it, [`Error::NotACluster`], [`Error::OtherVersion`], [`Error::NotADirectory`].
 pub fn info(path: &Path, our_version: &str) -> Result<Info> {
-    if inspect(path, our_version)? != State::Cluster {
-        return Err(Error::NotACluster(path.into()));
-    }
     let control = path.join("global/pg_control");
+    if inspect(path, our_version)? != State::Cluster {
+        // A new one may be in use before it is whole.
+        match Lock::look(path) {
+            Err(Error::InUse { .. }) if control.exists() => {}
+            Err(e @ Error::InUse { .. }) => return Err(e),
+            _ => return Err(Error::NotACluster(path.into())),
+        }
+    }
     let bytes = fs::read(&control).map_err(|e| Error::at(&control, "read", e))?;
     let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
     let holder = match Lock::look(path) {

@@ -7,6 +7,7 @@ mod inspect;
 mod lock;
 pub(crate) mod marker;
 mod template;
+mod unpacking;
 
 pub use info::{Info, info};
 
@@ -15,3 +16,4 @@ pub(crate) use initdb::run as run_initdb;
 pub(crate) use inspect::{State, inspect};
 pub(crate) use lock::Lock;
 pub(crate) use template::{Target, unpack};
+pub(crate) use unpacking::Unpacking;

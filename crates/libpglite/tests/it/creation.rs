@@ -1,7 +1,7 @@
 //! Clusters that the template is not right for are made by `initdb`.
 
 use crate::support::{Fixture, directory_with, memory_with, sqlstate};
-use libpglite::{Database, Error};
+use libpglite::{Database, Error, Session};
 
 fn show(db: &Fixture, sql: &str) -> String {
     db.connect().unwrap().query_one(sql, &[]).unwrap().get(0)
@@ -83,5 +83,27 @@ fn a_configuration_file_is_honoured() {
     db.close().unwrap();
     let db = Database::builder(&path).no_log().setting("work_mem", "9MB").open().unwrap();
     assert_eq!(show(&db), "9MB", "the program's settings win");
+    db.close().unwrap();
+}
+
+#[test]
+fn a_new_cluster_is_whole_for_whoever_looks() {
+    let _guard = crate::support::guard();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let open = || Database::builder(&path).no_log().open().unwrap();
+    let files = "SELECT count(*) FROM pg_ls_dir('base/1')";
+    let db = open();
+    let mut client = db.connect().unwrap();
+    let first: i64 = client.query_one(files, &[]).unwrap().get(0);
+    client.batch_execute("CREATE DATABASE copy TEMPLATE template1 STRATEGY file_copy").unwrap();
+    let mut other = db.connect_with(&Session::new().database("copy")).unwrap();
+    let relations = "SELECT count(pg_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')";
+    let in_copy: i64 = other.query_one(relations, &[]).unwrap().get(0);
+    assert_eq!(in_copy, client.query_one(relations, &[]).unwrap().get::<_, i64>(0));
+    drop((client, other));
+    db.close().unwrap();
+    let db = open();
+    assert_eq!(first, db.connect().unwrap().query_one(files, &[]).unwrap().get::<_, i64>(0));
     db.close().unwrap();
 }

@@ -18,6 +18,7 @@ use crate::directory::{Directory, FileSystem, How};
 use crate::host::{Granted, open_granted};
 use crate::identity::Identity;
 use crate::path;
+use crate::pending::{Owner, Pending};
 use crate::types::Access;
 use synthetic::Synthetic;
 use table::{Mount, Table};
@@ -31,6 +32,7 @@ pub struct Namespace {
     identity: Identity,
     table: RwLock<Arc<Table>>,
     synthetic: Arc<Mount>,
+    pending: Owner,
 }
 
 /// The current directory of a virtual process. A clone is what `fork` inherits.
@@ -84,7 +86,7 @@ impl Namespace {
         let root = Arc::new(Synthetic::new(b""));
         let mut synthetic = Mount::new(b"", root, Access::ReadWrite);
         synthetic.synthetic = true;
-        Self { identity, table: RwLock::default(), synthetic: Arc::new(synthetic) }
+        Self { identity, table: RwLock::default(), synthetic: Arc::new(synthetic), pending: Owner::default() }
     }
 
     /// Who the programs inside believe to be.
@@ -134,6 +136,12 @@ impl Namespace {
             table.insert(Arc::new(mount));
             Ok(())
         })
+    }
+
+    /// From now on `owner` is asked before each operation on a path, or nobody. Links are not followed for that: what is pending must be
+    /// reached by its own path.
+    pub fn set_pending(&self, owner: Option<Arc<dyn Pending>>) {
+        self.pending.set(owner);
     }
 
     /// Takes a mount or grant away. Files, and current directories, that are open in it stay usable.

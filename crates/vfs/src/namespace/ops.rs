@@ -25,6 +25,7 @@ impl Namespace {
     /// As [`Namespace::open`], and what the mount allows: who lets programs change files by descriptor (`fchmod`, `fchown`,
     /// `futimens`, some `ioctl`s) must refuse that for a kernel descriptor of a read-only mount.
     pub fn open_with_access(&self, cwd: &Cwd, path: &[u8], flags: c_int, mode: u32) -> Result<(File, Access), Errno> {
+        self.pending.ask(&cwd.path, path, true)?;
         let mut flags = flags;
         if flags & libc::O_PATH != 0 {
             flags &= libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -157,6 +158,7 @@ impl Namespace {
     /// All entries of a directory, in no order, `.` and `..` among them, and what is mounted in it.
     pub fn read_dir(&self, cwd: &Cwd, path: &[u8]) -> Result<Vec<DirEntry>, Errno> {
         check(path)?;
+        self.pending.ask(&cwd.path, path, true)?;
         if let Some(guess) = self.guess(cwd, path)
             && !guess.mount.is_nested()
         {
@@ -218,6 +220,7 @@ impl Namespace {
             Last::DotDot => Errno::NOTEMPTY,
             _ => Errno::BUSY,
         };
+        self.pending.ask(&cwd.path, path, true)?;
         self.entry(cwd, path, no_name, |at| {
             at.writable()?;
             at.dir.rmdir(at.path, at.how.scope)

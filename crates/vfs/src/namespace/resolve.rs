@@ -97,6 +97,7 @@ impl Namespace {
         mut op: impl FnMut(&At<'_>) -> Attempt<T>,
     ) -> Result<T, Errno> {
         check(path)?;
+        self.pending.ask(&cwd.path, path, false)?;
         let follow = last != Final::NoFollow || path.ends_with(b"/");
         let mut links = 0;
         let mut restarted = None;
@@ -126,6 +127,7 @@ impl Namespace {
     /// Resolves a path to what it stands for, by a walk; also what does not exist yet.
     pub(super) fn spot(&self, cwd: &Cwd, path: &[u8]) -> Result<Spot, Errno> {
         check(path)?;
+        self.pending.ask(&cwd.path, path, false)?;
         let mut links = 0;
         let mut restarted = None;
         loop {
@@ -146,6 +148,7 @@ impl Namespace {
         mut op: impl FnMut(&At<'_>) -> Attempt<T>,
     ) -> Result<T, Errno> {
         check(path)?;
+        self.pending.ask(&cwd.path, path, false)?;
         if let Some(guess) = self.guess(cwd, path) {
             if guess.is_mount() {
                 return Err(no_name(Last::Mount));
@@ -167,6 +170,8 @@ impl Namespace {
     pub(super) fn rename_entries(&self, cwd: &Cwd, from: &[u8], to: &[u8]) -> Result<(), Errno> {
         check(from)?;
         check(to)?;
+        self.pending.ask(&cwd.path, from, true)?;
+        self.pending.ask(&cwd.path, to, true)?;
         if let (Some(old), Some(new)) = (self.guess(cwd, from), self.guess(cwd, to))
             && Arc::ptr_eq(&old.mount, &new.mount)
             && !old.is_mount()

@@ -8,6 +8,7 @@ mod gateway;
 mod listener;
 mod local;
 mod queue;
+mod sync;
 
 pub use gateway::{Gateway, Options};
 pub use local::{Cancel, Local};

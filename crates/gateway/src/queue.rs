@@ -1,6 +1,6 @@
 //! Turns, in the order in which they were asked for.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 #[derive(Default)]
 pub(crate) struct Queue {

@@ -10,6 +10,7 @@ mod arch;
 mod block;
 mod console;
 mod coroutine;
+mod crowd;
 mod current;
 mod dir;
 mod durability;

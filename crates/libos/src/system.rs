@@ -1,5 +1,6 @@
 //! A system: one virtual machine with its own processes, files, shared memory and policy.
 
+use crate::crowd::Crowd;
 use crate::durability::Durability;
 use crate::fd::{FdTable, Object};
 use crate::forked::Generation;
@@ -159,6 +160,7 @@ impl Builder {
             sockets: Sockets::default(),
             durability: Durability::default(),
             recycled: Arc::default(),
+            crowd: Crowd::default(),
             table: Mutex::default(),
             changed: Condvar::new(),
         }))
@@ -183,6 +185,7 @@ pub struct System {
     pub(crate) sockets: Sockets,
     pub(crate) durability: Durability,
     pub(crate) recycled: Arc<Recycled>,
+    crowd: Crowd,
     table: Mutex<Table>,
     changed: Condvar,
 }
@@ -343,7 +346,10 @@ impl System {
         let process = Arc::new(Process::new(self.arc(), birth));
         // The entry comes first: the process may end before `spawn` returns.
         let entry = Entry { process: process.clone(), status: None, thread: None, awaited };
-        self.table().by_pid.insert(pid, entry);
+        let mut table = self.table();
+        table.by_pid.insert(pid, entry);
+        self.crowd.came(table.by_pid.len());
+        drop(table);
         let blocked = HostSignalsBlocked::new();
         let thread = std::thread::Builder::new()
             .name(format!("{name} {}", pid & 0xff_ffff))
@@ -452,8 +458,10 @@ impl System {
         }
         if let Some((id, _)) = found {
             let thread = table.remove(id);
+            let left = table.by_pid.len();
             drop(table);
             join(thread);
+            self.crowd.went(left);
         }
         Ok(found)
     }

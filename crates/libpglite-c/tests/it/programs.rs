@@ -109,6 +109,21 @@ fn under_the_address_sanitizer() {
     run(Command::new(program).env("PREFIX", folder.path().join("prefix")));
 }
 
+/// A whole server: threads, signals, private globals and all.
+#[test]
+fn under_valgrind() {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("NOT TESTED: there is no valgrind");
+        return;
+    }
+    let folder = temporary();
+    let program = compile(&example("modern.c"), folder.path(), Linking::Shared, &[]);
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    let text = run(command.arg(&program).arg(folder.path().join("data")));
+    assert!(text.ends_with("closed\n"), "{text}");
+}
+
 #[test]
 fn the_draft_tells_what_is_wrong() {
     let folder = temporary();

@@ -365,3 +365,21 @@ fn handles_can_be_shared_and_sent() {
     // The thread that opened it is gone.
     std::thread::spawn(move || db.close().unwrap()).join().unwrap();
 }
+
+#[test]
+fn a_thousand_sessions_at_the_same_time() {
+    // Each takes about ten descriptors, its client's among them.
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let count = (descriptors / 16).min(1000) as usize;
+    let db = memory_with(|b| b.setting("max_connections", &(count + 10).to_string()));
+    let mut clients: Vec<_> = (0..count).map(|_| db.connect().unwrap()).collect();
+    clients[0].batch_execute("CREATE TABLE t (a int)").unwrap();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.execute("INSERT INTO t VALUES ($1)", &[&(number as i32)]).unwrap();
+    }
+    let row = clients[count / 2].query_one("SELECT count(DISTINCT a), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') FROM t", &[]);
+    let row = row.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (count as i64, count as i64));
+    drop(clients);
+    db.close();
+}

@@ -120,6 +120,7 @@ fn under_valgrind() {
     let program = compile(&example("modern.c"), folder.path(), Linking::Shared, &[]);
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    command.arg(format!("--suppressions={}", crate::support::folder().join("tests/valgrind.supp").display()));
     let text = run(command.arg(&program).arg(folder.path().join("data")));
     assert!(text.ends_with("closed\n"), "{text}");
 }

@@ -8,7 +8,7 @@ use crate::options::{Location, Options};
 use crate::resources::Resources;
 use crate::settling::Unsettled;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
     let path = PathBuf::from(machine.data());
     match template(resources, options) {
         Some(template) => cluster::unpack(template, &Target::Memory(memory), |_| true)?,
-        None => cluster::run_initdb(&machine, options, &path, false)?,
+        None => cluster::run_initdb(&machine, options, &path, None)?,
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
     Ok(Opened { machine, path, created: None, unsettled: None, lock: None })
@@ -126,7 +126,7 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<(Machin
     match template(resources, options) {
         Some(template) => {
             marker::begin(path)?;
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700))
                 .map_err(|e| Error::at(path, "set the mode of", e))?;
             let later = options.wants_sync() && Unpacking::has_room(template, path);
             cluster::unpack(template, &Target::Directory(path), |path| !(later && Unpacking::is_later(path)))?;
@@ -135,9 +135,8 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<(Machin
             }
         }
         None => {
-            // initdb wants the directory empty, and clears it itself where it fails.
-            cluster::run_initdb(&machine, options, path, false)?;
             marker::begin(path)?;
+            run_initdb(&machine, options, path)?;
         }
     }
     machine.edit("postgresql.conf", cluster::with_defaults)?;
@@ -145,6 +144,24 @@ fn make(resources: &Resources, options: &Options, path: &Path) -> Result<(Machin
         marker::complete(path)?;
     }
     Ok((machine, unpacking))
+}
+
+/// `initdb` wants its directory empty, without a marker: it gets a folder of its own, whose content is moved up when it is whole.
+fn run_initdb(machine: &Machine, options: &Options, path: &Path) -> Result<()> {
+    const FOLDER: &str = "libpglite.new";
+    let folder = path.join(FOLDER);
+    fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::at(&folder, "create", e))?;
+    cluster::run_initdb(machine, options, path, Some(FOLDER))?;
+    let moved = fs::read_dir(&folder).and_then(|mut entries| {
+        entries.try_for_each(|entry| {
+            let entry = entry?;
+            fs::rename(entry.path(), path.join(entry.file_name()))
+        })?;
+        // It is what PostgreSQL takes new files' modes from.
+        fs::set_permissions(path, fs::metadata(&folder)?.permissions())?;
+        fs::remove_dir(&folder)
+    });
+    moved.map_err(|e| Error::at(path, "complete", e))
 }
 
 /// Makes the cluster that later ones are unpacked from: what `initdb` makes, with SCRAM for everybody, and nothing of ours in it.
@@ -156,7 +173,7 @@ pub fn make_template(resources: &Resources, path: &Path) -> Result<()> {
     let path = fs::canonicalize(path).map_err(|e| Error::at(path, "find", e))?;
     let options = Options::new(Location::Directory(path.clone()));
     let machine = Machine::new(resources, &options, Some(&path), &vfs::MemoryFs::new(None))?;
-    cluster::run_initdb(&machine, &options, &path, false)
+    cluster::run_initdb(&machine, &options, &path, None)
 }
 
 /// Removes everything in a directory, the marker last.

@@ -6,11 +6,13 @@ use crate::options::Options;
 use libos::Status;
 use std::path::Path;
 
-/// Makes a cluster in the machine's data directory.
-pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool) -> Result<()> {
+/// Makes a cluster in the machine's data directory, or in the folder `within` it. It is not synced.
+pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, within: Option<&str>) -> Result<()> {
     let creation = &options.creation;
+    let place = |name: &str| within.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
+    let directory = format!("{}/{}", machine.data(), place(""));
     let mut arguments: Vec<String> =
-        vec!["--pgdata".into(), machine.data().into(), "--username".into(), options.user.clone()];
+        ["--pgdata", &directory, "--username", &options.user, "--no-sync"].map(String::from).into();
     // No password is known here; `require_passwords` closes the door that this leaves open.
     arguments.extend(["--wal-segsize=1".into(), "--auth=trust".into()]);
     arguments.extend(["--encoding".into(), creation.encoding.clone().unwrap_or_else(|| "UTF8".into())]);
@@ -23,13 +25,10 @@ pub(crate) fn run(machine: &Machine, options: &Options, shown: &Path, sync: bool
             arguments.extend(provider.iter().map(|p| format!("--locale-provider={p}")));
         }
     }
-    if !sync {
-        arguments.push("--no-sync".into());
-    }
     arguments.extend(creation.initdb.iter().cloned());
     let status = machine.run("initdb", arguments, &[])?;
     match status {
-        Status::Exited(0) => machine.edit("pg_hba.conf", require_passwords),
+        Status::Exited(0) => machine.edit(&place("pg_hba.conf"), require_passwords),
         _ => Err(Error::Initdb { path: shown.into(), log: machine.reasons() }),
     }
 }

@@ -1,8 +1,10 @@
 //! `cargo xtask build`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use postgres_build::child;
 use postgres_build::layout::{Cache, Workspace};
 use postgres_build::pipeline::{self, Request};
 use postgres_build::prepared::Prepared;
@@ -80,4 +82,27 @@ fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
 pub(crate) fn megabytes(path: &Path) -> Result<f64> {
     let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
     Ok(size as f64 / 1e6)
+}
+
+/// Builds programs of the workspace for release; their paths, in the same order.
+pub(crate) fn programs<const N: usize>(
+    workspace: &Workspace,
+    progress: &Progress,
+    names: [&str; N],
+) -> Result<[PathBuf; N]> {
+    let step = progress.step(&format!("build {}", names.join(" and ")), 0);
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&workspace.root).args(["build", "--release"]);
+    command.args(names.map(|name| format!("--package={name}"))).arg("--message-format=json-render-diagnostics");
+    let mut found = BTreeMap::new();
+    child::lines(command, &mut |line| {
+        if let Ok(message) = serde_json::from_str::<serde_json::Value>(line)
+            && let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str())
+        {
+            found.insert(name.to_owned(), PathBuf::from(path));
+        }
+    })?;
+    step.finish("");
+    let paths: Option<Vec<PathBuf>> = names.iter().map(|name| found.remove(*name)).collect();
+    paths.and_then(|paths| paths.try_into().ok()).context("cargo does not say where it has put the programs")
 }

@@ -5,9 +5,11 @@ mod build;
 mod conformance;
 mod demo;
 mod dist;
+mod folder;
 mod prepared;
 mod setup;
 mod test;
+mod user;
 
 use std::process::ExitCode;
 
@@ -50,8 +52,8 @@ enum Command {
     Demo,
     /// Measure it against stock servers
     Bench(bench::Arguments),
-    /// Run PostgreSQL's own regression tests
-    Conformance,
+    /// Run PostgreSQL's own regression tests against a server inside our process
+    Conformance(conformance::Arguments),
     /// Make release archives
     Dist,
 }
@@ -77,7 +79,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo => demo::run(),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Conformance => conformance::run(),
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Dist => dist::run(),
     }
 }
@@ -86,6 +88,6 @@ fn run(command: Command) -> Result<()> {
 fn interrupted() {
     eprintln!("\ninterrupted, stopping what was started");
     child::stop_all();
-    bench::remove_folders();
+    folder::remove_folders();
     std::process::exit(130);
 }

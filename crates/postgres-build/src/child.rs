@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,6 +19,9 @@ use crate::environment;
 /// Lines of a child's output that an error repeats.
 const TAIL: usize = 40;
 
+/// How long children that are asked to end may take for it, before they are killed.
+const GRACE: Duration = Duration::from_secs(2);
+
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
@@ -26,71 +30,113 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 pub fn stop_all() {
     STOPPED.store(true, Ordering::SeqCst);
     signal_all(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(300));
+    // they may have folders to remove
+    let start = Instant::now();
+    while !GROUPS.lock().unwrap_or_else(PoisonError::into_inner).is_empty() && start.elapsed() < GRACE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     signal_all(Signal::KILL);
 }
 
 fn signal_all(signal: Signal) {
     for group in GROUPS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if let Some(group) = Pid::from_raw(*group) {
-            // it may have ended by itself
-            let _ = kill_process_group(group, signal);
-        }
+        signal_group(*group, signal);
     }
 }
 
-/// A child that is in the list of groups until it has been waited for.
-struct Running(Child);
+fn signal_group(group: i32, signal: Signal) {
+    if let Some(group) = Pid::from_raw(group) {
+        // it may have ended by itself
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+/// A child, and what it prints. Dropping it kills the child.
+pub struct Running {
+    child: Child,
+    output: PipeReader,
+    what: String,
+}
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    /// Starts a command without input.
+    pub fn start(mut command: Command) -> Result<Self> {
         use std::os::unix::process::CommandExt;
+        let what = describe(&command);
+        let (output, writer) = std::io::pipe().context("cannot make a pipe")?;
+        let errors = writer.try_clone().context("cannot make a pipe")?;
+        command.stdin(Stdio::null()).stdout(writer).stderr(errors).process_group(0);
         let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
         if STOPPED.load(Ordering::SeqCst) {
             bail!("interrupted");
         }
-        let child = command.process_group(0).spawn().with_context(|| format!("cannot start {}", describe(command)))?;
+        // the command holds the writing end, without whose closing the reading one never ends
+        let child = command.spawn().with_context(|| format!("cannot start {what}"))?;
         groups.insert(child.id() as i32);
-        Ok(Self(child))
+        Ok(Self { child, output, what })
+    }
+
+    /// Its process, which leads a group of its own.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Hands each line of its output and errors to `on_line`, and waits for its end. Where it fails, the error has its
+    /// last lines.
+    pub fn finish(mut self, on_line: &mut dyn FnMut(&str)) -> Result<()> {
+        let mut tail = VecDeque::new();
+        for line in BufReader::new(&self.output).split(b'\n') {
+            let line = line.with_context(|| format!("cannot read what {} prints", self.what))?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            on_line(&line);
+            tail.push_back(line);
+            if tail.len() > TAIL {
+                tail.pop_front();
+            }
+        }
+        let status = self.child.wait().with_context(|| format!("cannot wait for {}", self.what))?;
+        if STOPPED.load(Ordering::SeqCst) {
+            bail!("interrupted");
+        }
+        if !status.success() {
+            bail!("{} failed ({status}); its last lines:\n{}", self.what, Vec::from(tail).join("\n"));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        GROUPS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.0.id() as i32));
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        GROUPS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.child.id() as i32));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 /// Runs a command without input, and hands each line of its output and errors to `on_line`. Where
 /// it fails, the error has its last lines.
-pub fn lines(mut command: Command, on_line: &mut dyn FnMut(&str)) -> Result<()> {
-    let what = describe(&command);
-    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
-    let errors = writer.try_clone().context("cannot make a pipe")?;
-    command.stdin(Stdio::null()).stdout(writer).stderr(errors);
-    let mut running = Running::start(&mut command)?;
-    // the command holds the writing end, without whose closing the reading one never ends
-    drop(command);
-    let mut tail = VecDeque::new();
-    for line in BufReader::new(reader).split(b'\n') {
-        let line = line.with_context(|| format!("cannot read what {what} prints"))?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        on_line(&line);
-        tail.push_back(line);
-        if tail.len() > TAIL {
-            tail.pop_front();
+pub fn lines(command: Command, on_line: &mut dyn FnMut(&str)) -> Result<()> {
+    Running::start(command)?.finish(on_line)
+}
+
+/// As [`lines`]; a command that takes longer than `limit` is killed, with all that it has started.
+pub fn lines_within(command: Command, limit: Duration, on_line: &mut dyn FnMut(&str)) -> Result<()> {
+    let running = Running::start(command)?;
+    let (group, what) = (running.id() as i32, running.what.clone());
+    let (done, ended) = mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        if late {
+            signal_group(group, Signal::KILL);
         }
+        late
+    });
+    let result = running.finish(on_line);
+    drop(done);
+    if watchdog.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+        bail!("{what} was not done after {} s and has been killed", limit.as_secs());
     }
-    let status = running.0.wait().with_context(|| format!("cannot wait for {what}"))?;
-    if STOPPED.load(Ordering::SeqCst) {
-        bail!("interrupted");
-    }
-    if !status.success() {
-        bail!("{what} failed ({status}); its last lines:\n{}", Vec::from(tail).join("\n"));
-    }
-    Ok(())
+    result
 }
 
 /// Runs a command without input, quietly.
@@ -146,6 +192,16 @@ mod tests {
         let mut seen = Vec::new();
         lines(shell("echo one; echo two >&2"), &mut |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(seen, ["one", "two"]);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_killed_with_its_children() {
+        let mut seen = Vec::new();
+        let limit = Duration::from_millis(100);
+        let error = lines_within(shell("echo one; sleep 1000 & wait"), limit, &mut |line| seen.push(line.to_owned()));
+        assert!(error.unwrap_err().to_string().contains("has been killed"));
+        assert_eq!(seen, ["one"]);
+        lines_within(shell("exit 0"), Duration::from_secs(1000), &mut |_| {}).unwrap();
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl Workspace {
 /// trees/     unpacked sources and their build trees
 /// objects/   generated code, by checksum of the bitcode that it was generated from
 /// prepared/  prepared builds
+/// stock/     stock servers, and PostgreSQL's own tests beside them
 /// cargo/     cargo's target folder for the programs that a build runs
 /// apt/       the private state of apt
 /// work/      what is being made

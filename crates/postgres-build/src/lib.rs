@@ -28,6 +28,8 @@ pub mod source;
 #[cfg(feature = "builder")]
 pub mod stock;
 #[cfg(feature = "builder")]
+pub mod suites;
+#[cfg(feature = "builder")]
 pub mod template;
 #[cfg(feature = "builder")]
 pub mod tools;

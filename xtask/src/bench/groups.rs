@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use postgres_build::child;
 
 use super::figure::{Figure, Goal, SIDES, Samples, Side, Values};
-use super::folder::Folder;
 use super::lab::{Lab, text};
 use super::server::Server;
+use crate::folder::Folder;
 
 /// Measurements that belong together.
 pub(crate) struct Group {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use postgres_build::child;
 use postgres_build::layout::{Cache, Workspace};
 use postgres_build::progress::Progress;
@@ -15,9 +15,10 @@ use rustix::thread::sched_getaffinity;
 use serde_json::{Value, json};
 
 use super::figure::{SIDES, Samples, Side, Values};
-use super::folder::{Folder, copy, reachable};
 use super::server::{Server, on_core};
 use crate::build;
+use crate::folder::{Folder, copy, reachable};
+use crate::user::{nobody, run_as};
 
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +74,7 @@ impl Lab {
             stock.insert(flavour, stock::install(flavour, true, &cache, &progress)?);
         }
         let pgbench = stock[&Flavour::Gcc].join("bin/pgbench");
-        let [bench, pglite] = programs(&workspace, &progress)?;
+        let [bench, pglite] = build::programs(&workspace, &progress, ["bench", "pglite"])?;
         let cores = sched_getaffinity(None).context("cannot tell the cores")?;
         let core = (0..1024).rev().find(|core| cores.is_set(*core)).context("this process has no core")?;
         let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
@@ -334,13 +335,6 @@ pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not valid UTF-8", path.display()))
 }
 
-fn run_as(command: &mut Command, user: Option<(u32, u32)>) {
-    use std::os::unix::process::CommandExt;
-    if let Some((uid, gid)) = user {
-        command.uid(uid).gid(gid);
-    }
-}
-
 /// How many cores are busy, while we wait for half a second.
 fn load() -> Result<f64> {
     let idle = || -> Result<f64> {
@@ -355,43 +349,9 @@ fn load() -> Result<f64> {
     Ok((cores as f64 - share).max(0.0))
 }
 
-/// An ordinary user, for servers that refuse to run as root.
-fn nobody() -> Result<(u32, u32)> {
-    let users = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-    let found = users.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        match fields[..] {
-            ["nobody", _, uid, gid, ..] => Some((uid.parse().ok()?, gid.parse().ok()?)),
-            _ => None,
-        }
-    });
-    found.context("stock servers do not run as root, and there is no user `nobody`: run this as an ordinary user")
-}
-
 /// The folder of the build, or one for temporary files where another user cannot reach that.
 fn disk(program: &Path, for_another_user: bool) -> PathBuf {
     // target/release/bench
     let target = program.ancestors().nth(2).unwrap_or(Path::new("/"));
     if for_another_user && !reachable(target) { std::env::temp_dir() } else { target.to_owned() }
-}
-
-/// Builds the programs that are measured; `bench` and `pglite`.
-fn programs(workspace: &Workspace, progress: &Progress) -> Result<[PathBuf; 2]> {
-    let step = progress.step("build the programs that are measured", 0);
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&workspace.root).args(["build", "--release", "--package=bench", "--package=pglite"]);
-    command.arg("--message-format=json-render-diagnostics");
-    let mut found = BTreeMap::new();
-    child::lines(command, &mut |line| {
-        if let Ok(message) = serde_json::from_str::<Value>(line)
-            && let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str())
-        {
-            found.insert(name.to_owned(), PathBuf::from(path));
-        }
-    })?;
-    step.finish("");
-    match ["bench", "pglite"].map(|name| found.remove(name)) {
-        [Some(bench), Some(pglite)] => Ok([bench, pglite]),
-        _ => bail!("cargo does not say where it has put the programs"),
-    }
 }

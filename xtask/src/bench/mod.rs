@@ -2,7 +2,6 @@
 //! tells what is measured and how.
 
 mod figure;
-mod folder;
 mod groups;
 mod lab;
 mod report;
@@ -11,8 +10,6 @@ mod server;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-
-pub(crate) use folder::remove_folders;
 
 use lab::{Effort, Lab};
 

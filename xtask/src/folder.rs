@@ -22,7 +22,7 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn create(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!("pglite-bench-{}", std::process::id()));
+        let path = parent.join(format!("pglite-xtask-{}", std::process::id()));
         FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let path = path.canonicalize()?;

@@ -1,0 +1,102 @@
+//! A data directory moves both ways: what ours has filled, a stock server opens, checks and changes; then ours opens it again.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use postgres_build::child;
+
+use super::ground::{Ground, remove};
+use super::run::{Site, owned};
+use super::suite::{self, Suite};
+use crate::user::nobody;
+
+/// Who has the directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Ours,
+    Stock,
+}
+
+/// A directory that changes hands.
+struct Exchange<'a> {
+    site: &'a Site,
+    ground: Ground,
+    data: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+/// Runs all of it.
+pub(crate) fn run(site: &Site) -> Result<()> {
+    let all = suite::all(&site.tests)?;
+    let named = |name: &str| {
+        let found = all.iter().find(|suite| suite.name == name).cloned();
+        found.with_context(|| format!("there is no suite {name}"))
+    };
+    let (core, plpgsql) = (named("core")?, named("plpgsql")?);
+    // stock servers refuse to run as root
+    let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
+    let ground = Ground::new(site, user)?;
+    let data = site.folder.join("data");
+    remove(&data)?;
+    ground.folder(&data)?;
+    let mut settings = owned(&[("max_prepared_transactions", "2"), ("allow_in_place_tablespaces", "on")]);
+    settings.extend(ground.settings(false)?);
+    let exchange = Exchange { site, ground, data, settings };
+
+    // what core leaves behind has about every kind of object
+    let first = exchange.turn(Holder::Ours, Some(&core))?;
+    let second = exchange.turn(Holder::Stock, None)?;
+    ensure!(
+        first == second,
+        "pg_dumpall says something else of the same directory under a stock server{}",
+        differ(&first, &second)
+    );
+    let third = exchange.turn(Holder::Stock, Some(&plpgsql))?;
+    let fourth = exchange.turn(Holder::Ours, None)?;
+    ensure!(
+        third == fourth,
+        "pg_dumpall says something else of the stock server's directory under ours{}",
+        differ(&third, &fourth)
+    );
+    println!(
+        "a data directory moved from ours to stock and back: pg_amcheck, pg_checksums and pg_dumpall find nothing wrong"
+    );
+    Ok(())
+}
+
+impl Exchange<'_> {
+    /// Opens the directory, runs a suite where there is one, checks, closes, checks the closed directory. What `pg_dumpall`
+    /// says of it.
+    fn turn(&self, holder: Holder, suite: Option<&Suite>) -> Result<String> {
+        let name = if holder == Holder::Ours { "libpglite" } else { "stock" };
+        let log = self.site.output.join(format!("exchange-{name}.log"));
+        let server = match holder {
+            Holder::Ours => self.ground.ours(Some(&self.data), &self.settings, &log)?,
+            Holder::Stock => self.ground.stock(&self.data, &self.settings, &log)?,
+        };
+        if let Some(suite) = suite {
+            let round = self.site.round(suite, &self.ground, &format!("{}, {name}", suite.name))?;
+            let failed: Vec<&str> = round.results.iter().filter(|r| !r.passed).map(|r| r.name.as_str()).collect();
+            ensure!(round.error.is_none() && failed.is_empty(), "{}, {name}: {failed:?} {:?}", suite.name, round.error);
+        }
+        let step = self.site.progress.step(&format!("pg_amcheck, {name}"), 0);
+        let mut check = self.ground.tool("pg_amcheck");
+        check.args(["--all", "--install-missing", "--heapallindexed", "--parent-check", "--checkunique", "--jobs=2"]);
+        child::run(check).with_context(|| format!("under {name}"))?;
+        step.finish("");
+        let dump = child::output(self.ground.tool("pg_dumpall").arg("--restrict-key=exchange"))?;
+        server.stop()?;
+        let step = self.site.progress.step(&format!("pg_checksums, after {name}"), 0);
+        let mut check = self.ground.tool("pg_checksums");
+        check.arg("--check").arg("--pgdata").arg(&self.data);
+        child::run(check).with_context(|| format!("after {name}"))?;
+        step.finish("");
+        Ok(dump)
+    }
+}
+
+/// The first line that differs.
+fn differ(one: &str, other: &str) -> String {
+    let lines = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    lines.map_or_else(|| ": one is longer".to_owned(), |(one, other)| format!(":\n{one}\n{other}"))
+}

@@ -16,7 +16,8 @@ pub(crate) fn run(site: &Site, pairs: u32) -> Result<Value> {
     // stock servers refuse to run as root
     let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
     let ground = Ground::new(site, user)?;
-    let settings = ground.settings(false)?;
+    let mut settings = ground.settings(false)?;
+    settings.extend(site.settings.iter().cloned());
     let log = |name: &str| site.output.join(format!("compare-{name}.log"));
 
     // both run on copies of one cluster

@@ -12,7 +12,7 @@ use crate::layout::{Cache, Workspace};
 use crate::pack;
 use crate::prepared::{Prepared, Template};
 use crate::progress::Progress;
-use crate::{child, key};
+use crate::{child, key, programs};
 
 /// The file in which `mkcluster` may leave metadata: a JSON object of strings.
 const METADATA: &str = "metadata.json";
@@ -40,7 +40,9 @@ pub fn make(prepared: &Prepared, workspace: &Workspace, cache: &Cache, again: bo
     let step = progress.step("make the template cluster", 0);
     let mut command = child::cargo();
     command.current_dir(&workspace.root);
-    command.args(["run", "--release", "--package", "mkcluster", "--target-dir"]).arg(cache.folder("cargo"));
+    command
+        .args(["run", "--release", "--package", "mkcluster", "--target-dir"])
+        .arg(programs::folder(workspace, cache)?);
     command.arg("--").arg("--prepared").arg(&prepared.folder).arg("--output").arg(&output);
     // it is linked with this very build; its build script must not ask for it again
     command.env("PGLITE_PREBUILT", &prepared.folder);

@@ -11,12 +11,12 @@ use crate::hash::{self, Sum};
 use crate::layout::{Cache, Workspace};
 use crate::prepared::LIBRARY;
 use crate::progress::Progress;
-use crate::{child, key, tools};
+use crate::{child, key, programs, tools};
 
 /// Builds the pass and returns the path of its program. It needs LLVM's libraries, so it is built
 /// here and not as a dependency.
 pub fn build_pass(workspace: &Workspace, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let target = cache.folder("cargo");
+    let target = programs::folder(workspace, cache)?;
     let step = progress.step("build the compiler pass", 0);
     let mut command = child::cargo();
     command.current_dir(&workspace.root);

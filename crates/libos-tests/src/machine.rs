@@ -119,6 +119,8 @@ pub struct Options<'a> {
     pub read_only: &'a [&'a Path],
     /// Commands whose output `popen` knows.
     pub answers: &'a [(&'a str, &'a str)],
+    /// Whether processes may fork.
+    pub forks: bool,
 }
 
 /// A system with all test programs. Dropping it shuts it down.
@@ -216,7 +218,8 @@ pub fn build(options: &Options<'_>, hooks: impl Hooks + 'static) -> Arc<System> 
         namespace.mount(path.as_os_str().as_encoded_bytes(), fs, access).expect("a mount");
     }
     namespace.grant(b"/dev/null", Access::ReadWrite).expect("a grant");
-    let mut builder = Builder::new(namespace).policy(options.policy).module_directory("/modules").user("tester");
+    let mut builder =
+        Builder::new(namespace).policy(options.policy).forks(options.forks).module_directory("/modules").user("tester");
     for (name, program) in programs::all() {
         builder = builder.program(&format!("/bin/{name}"), program);
     }

@@ -6,7 +6,7 @@
 
 use crate::heap::Heap;
 use crate::process::{Process, Status, terminate};
-use crate::{arch, signal};
+use crate::{arch, signal, thread};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
@@ -51,17 +51,29 @@ fn no_process() -> ! {
 pub(crate) fn enter<R: Copy>(f: impl FnOnce(&'static Process) -> R) -> R {
     let p = process();
     let critical = &p.signals.critical;
-    if critical.get() == 0 && arch::stack_pointer() < p.local.stack_limit.get() {
-        stack_overflow(p);
+    let alone = !p.local.threads.several();
+    if alone {
+        if critical.get() == 0 && arch::stack_pointer() < p.local.stack_limit.get() {
+            stack_overflow(p);
+        }
+        critical.set(critical.get() + 1);
+    } else {
+        thread::begin(p);
     }
-    critical.set(critical.get() + 1);
     compiler_fence(Ordering::SeqCst);
     let result = catch_unwind(AssertUnwindSafe(|| f(p)));
     compiler_fence(Ordering::SeqCst);
-    critical.set(critical.get() - 1);
+    if alone {
+        critical.set(critical.get() - 1);
+    } else {
+        thread::release(p);
+    }
     match result {
         Ok(r) => {
-            if critical.get() == 0 && p.signals.deliverable() != 0 {
+            if !alone {
+                // SAFETY: outside any critical section; this frame and the entry point's have nothing to drop.
+                unsafe { thread::deliver(p) };
+            } else if critical.get() == 0 && p.signals.deliverable() != 0 {
                 // SAFETY: outside any critical section; this frame and the entry point's have nothing to drop.
                 unsafe { signal::deliver(p) };
             }
@@ -104,17 +116,23 @@ fn stack_overflow(p: &Process) -> ! {
 /// reserved signal for something else.
 #[inline]
 pub(crate) fn blocking<R: CResult>(mut call: impl FnMut() -> R) -> R {
-    let signals = &process().signals;
+    let p = process();
+    let signals = &p.signals;
+    let helper = if p.local.threads.several() { thread::helper() } else { None };
+    let (blocking, critical) = helper.map_or((&signals.blocking, &signals.critical), |helper| helper.state());
     loop {
         let handled = signals.handled.get();
-        signals.blocking.set(true);
+        blocking.set(true);
         compiler_fence(Ordering::SeqCst);
+        if let Some(helper) = helper {
+            helper.look(p);
+        }
         let result = call();
         compiler_fence(Ordering::SeqCst);
-        signals.blocking.set(false);
+        blocking.set(false);
         let for_nothing = result == R::FAILED && errno() == libc::EINTR && handled == signals.handled.get();
         // In a critical section handlers wait for its end.
-        if !for_nothing || signals.critical.get() > 0 {
+        if !for_nothing || critical.get() > 0 {
             return result;
         }
     }

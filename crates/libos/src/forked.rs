@@ -32,3 +32,23 @@ impl Generation {
         self.0 != GENERATION.load(Ordering::Relaxed)
     }
 }
+
+/// Which process something belongs to that may go over into a fork.
+pub(crate) struct Home(AtomicU32);
+
+impl Home {
+    /// This process.
+    pub(crate) fn here() -> Home {
+        Home(AtomicU32::new(Generation::now().0))
+    }
+
+    /// Whether this is another process.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        Generation(self.0.load(Ordering::Relaxed)).is_over()
+    }
+
+    /// It has gone over into this process.
+    pub(crate) fn moved_here(&self) {
+        self.0.store(GENERATION.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}

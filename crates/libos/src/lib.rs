@@ -16,6 +16,7 @@ mod dir;
 mod durability;
 mod env;
 mod fd;
+mod fork;
 mod forked;
 mod heap;
 mod image;
@@ -31,6 +32,7 @@ mod signal;
 mod socket;
 mod stdio;
 mod system;
+mod thread;
 mod users;
 
 pub use coroutine::{Coroutine, Handle};

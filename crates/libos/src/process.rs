@@ -17,11 +17,12 @@ use crate::shm::Attachments;
 use crate::signal::{self, AltStack, Signals};
 use crate::stdio::Files;
 use crate::system::System;
-use crate::{current, dir, env, memory, users};
+use crate::thread::{self, Helper, Threads};
+use crate::{current, dir, env, fork, memory, users};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,10 @@ pub(crate) struct Local {
     pub(crate) strtok: Cell<*mut c_char>,
     pub(crate) random: RefCell<Option<Box<Random>>>,
     pub(crate) keys: RefCell<Keys>,
+    pub(crate) threads: Threads,
     pub(crate) shells: RefCell<crate::shell::Shells>,
+    /// What it takes for its pid: another one than the system in a fork.
+    pub(crate) own_pid: Cell<i32>,
     pub(crate) vfork: UnsafeCell<arch::VforkContext>,
     pub(crate) vfork_child: Cell<i32>,
     pub(crate) vfork_mask: Cell<u64>,
@@ -119,6 +123,8 @@ pub(crate) struct Process {
     pub(crate) local: Local,
     /// Whether it waits for a child (`System::reap`).
     pub(crate) waiting: AtomicBool,
+    /// Whether it is a fork, another process of the host.
+    elsewhere: bool,
     /// Kernel id of the thread that runs the process, 0 when none does. The lock is held to interrupt the thread,
     /// so that it cannot end meanwhile.
     thread: Mutex<i32>,
@@ -179,7 +185,9 @@ impl Process {
                 strtok: Cell::new(std::ptr::null_mut()),
                 random: RefCell::default(),
                 keys: RefCell::default(),
+                threads: Threads::default(),
                 shells: RefCell::default(),
+                own_pid: Cell::new(birth.pid),
                 vfork: UnsafeCell::default(),
                 vfork_child: Cell::new(0),
                 vfork_mask: Cell::new(0),
@@ -188,8 +196,43 @@ impl Process {
                 exit: UnsafeCell::default(),
             },
             waiting: AtomicBool::new(false),
+            elsewhere: false,
             thread: Mutex::new(0),
         }
+    }
+
+    /// A child of `parent` that no thread of this host process runs.
+    pub(crate) fn placeholder(system: Arc<System>, parent: &Process, pid: i32, elsewhere: bool) -> Process {
+        let birth = Birth {
+            pid,
+            parent: parent.pid,
+            group: parent.group.load(Ordering::SeqCst),
+            session: parent.session.load(Ordering::SeqCst),
+            program: parent.program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            cwd: parent.local.cwd.borrow().clone(),
+            umask: 0,
+            fds: FdTable::default(),
+            signals: Signals::inherit(None),
+        };
+        Process { elsewhere, ..Process::new(system, birth) }
+    }
+
+    /// Keeps others from interrupting the thread.
+    pub(crate) fn lock_thread(&self) -> MutexGuard<'_, i32> {
+        self.thread.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// This is a fork, in which the process's thread is another one; `thread` is the lock.
+    pub(crate) fn moved_to_fork(&self, mut thread: MutexGuard<'_, i32>) {
+        *thread = signal::this_thread();
+        self.signals.thread.set(*thread);
+        self.signals.called.iter().for_each(|called| called.store(false, Ordering::SeqCst));
+        self.signals.timer.forget();
+        self.signals.retry.forget();
+        self.local.own_pid.set(std::process::id() as i32);
+        self.parent.store(0, Ordering::SeqCst);
     }
 
     pub(crate) fn exit_context(&self) -> *const arch::Context {
@@ -198,7 +241,10 @@ impl Process {
 
     /// Posts `signal` and, where it is not blocked, interrupts the thread that runs the process.
     pub(crate) fn post(&self, signal: i32) {
-        let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        if self.elsewhere {
+            return fork::kill(self.pid, signal);
+        }
+        let thread = self.lock_thread();
         if !self.signals.post(signal) || *thread == 0 {
             return;
         }
@@ -215,7 +261,7 @@ impl Process {
     /// The calling thread runs the process from now on (`attach(true)`), or no longer does.
     pub(crate) fn attach(&self, on: bool) {
         let tid = if on { signal::this_thread() } else { 0 };
-        let mut thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        let mut thread = self.lock_thread();
         *thread = tid;
         self.signals.thread.set(tid);
         // What was sent to another thread does not count.
@@ -230,7 +276,7 @@ impl Process {
 
     /// Takes the `signalfd` out of senders' reach before it is closed.
     pub(crate) fn forget_signal_fd(&self, fd: i32) {
-        let _thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+        let _thread = self.lock_thread();
         self.signals.forget_fd(fd);
     }
 
@@ -280,7 +326,7 @@ impl Process {
         self.signals.retry.delete();
         {
             // Under the lock of those who send signals: the descriptor's number may soon mean another file.
-            let _thread = self.thread.lock().unwrap_or_else(|e| e.into_inner());
+            let _thread = self.lock_thread();
             self.signals.set_fd(-1, 0);
         }
         local.files.borrow_mut().reclaim();
@@ -359,11 +405,18 @@ fn prepare(p: &'static Process) -> (i32, *mut *mut c_char, *mut *mut c_char) {
 /// Ends the process.
 ///
 /// # Safety
-/// Called on the thread that runs `p`; no frame between this and the program's first has anything to drop.
+/// Called on a thread that runs `p`; no frame between this and the program's first has anything to drop.
 pub(crate) unsafe fn terminate(p: &Process, status: Status) -> ! {
+    if p.local.threads.several()
+        && let Some(helper) = thread::helper()
+    {
+        Helper::condemn(p, status);
+        // SAFETY: by the caller's promise.
+        unsafe { helper.leave(0) }
+    }
     p.signals.end();
     // SAFETY: the process runs, so its `run` is below on this stack.
-    unsafe { arch::leave(p.exit_context(), status.encode()) }
+    unsafe { arch::leave(p.exit_context(), p.local.threads.verdict(status).encode()) }
 }
 
 /// The lowest address of the calling thread's stack.
@@ -388,6 +441,10 @@ pub(crate) fn thread_main(p: Arc<Process>) {
     let stack = AltStack::new();
     let before = p.enter_thread();
     let status = p.run(thread_stack_end());
+    if p.system.door().is_some() {
+        fork::end(status);
+    }
+    p.local.threads.finish();
     p.leave_thread(before);
     drop(stack);
     p.reclaim();

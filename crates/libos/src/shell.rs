@@ -75,7 +75,7 @@ struct Command {
 
 fn parse(line: &str) -> Option<Command> {
     let mut command = Command::default();
-    let mut rest = line.chars().peekable();
+    let mut rest = line.trim_end().chars().peekable();
     let mut word = String::new();
     let mut in_word = false;
     let mut words: Vec<(String, bool)> = Vec::new();
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(command.input.as_deref(), Some("/dev/null"));
         assert_eq!(command.output, Some(("/dev/null".into(), false)));
         assert!(command.error_to_output);
-        let command = parse("p 2>err >>log x2 >o").unwrap();
+        let command = parse("p 2>err >>log x2 >o\n").unwrap();
         assert_eq!(command.error.as_deref(), Some("err"));
         assert_eq!(command.words, ["p", "x2"]);
     }

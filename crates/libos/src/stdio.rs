@@ -10,6 +10,7 @@
 
 use crate::current;
 use crate::process::Process;
+use crate::thread;
 use libc::{FILE, c_char, c_int, c_void, off64_t, size_t, ssize_t};
 use rustix::io::{Errno, Result};
 use std::cell::Cell;
@@ -32,6 +33,8 @@ unsafe extern "C" {
 
 /// Of `<stdio_ext.h>`: the C library's functions do not lock the stream.
 const FSETLOCKING_BYCALLER: c_int = 2;
+/// They do.
+const FSETLOCKING_INTERNAL: c_int = 1;
 
 /// As large as the C library's own, in bytes.
 const BUFFER_SIZE: usize = libc::BUFSIZ as usize;
@@ -72,8 +75,19 @@ impl Files {
         self.open.range(last as usize + 1..).next().map(|(file, _)| *file as *mut FILE)
     }
 
+    /// Whether the C library locks the streams while it uses them, as several threads need it.
+    pub(crate) fn set_locking(&self, on: bool) {
+        let kind = if on { FSETLOCKING_INTERNAL } else { FSETLOCKING_BYCALLER };
+        for file in self.open.keys() {
+            // SAFETY: an open stream of this process.
+            unsafe { __fsetlocking(*file as *mut FILE, kind) };
+        }
+    }
+
     /// Closes what the process left open. Nothing is flushed: it ended without `exit`, or `exit` has done so.
     pub(crate) fn reclaim(&mut self) {
+        // A thread may have been ended in the middle of using one.
+        self.set_locking(false);
         for (file, _stream) in std::mem::take(&mut self.open) {
             // SAFETY: a stream of this process, which uses it no more. The functions below refuse to write what is buffered
             // on a thread that does not run the process.
@@ -101,7 +115,9 @@ pub(crate) fn open(p: &Process, fd: i32, mode: &std::ffi::CStr) -> Result<*mut F
     // SAFETY: a fresh stream, and a buffer of that size which lives as long.
     unsafe {
         _IO_un_link(file);
-        __fsetlocking(file, FSETLOCKING_BYCALLER);
+        if !p.local.threads.several() {
+            __fsetlocking(file, FSETLOCKING_BYCALLER);
+        }
         libc::setvbuf(file, buffer.cast(), libc::_IOFBF, BUFFER_SIZE);
     }
     p.local.files.borrow_mut().open.insert(file as usize, Stream { cookie, buffer });
@@ -153,10 +169,18 @@ fn own<'a>(cookie: *mut c_void) -> Option<&'a Cookie> {
     None
 }
 
+/// What one of several threads does while the C library has locked the stream for it.
+fn held<R>(f: impl FnOnce() -> R) -> R {
+    match thread::helper() {
+        Some(helper) => helper.hold(f),
+        None => f(),
+    }
+}
+
 unsafe extern "C-unwind" fn read(cookie: *mut c_void, buffer: *mut c_char, size: size_t) -> ssize_t {
     match own(cookie) {
         // SAFETY: the C library passes a buffer of that size.
-        Some(own) => unsafe { crate::abi::fds::libos_read(own.fd.get(), buffer.cast(), size) },
+        Some(own) => held(|| unsafe { crate::abi::fds::libos_read(own.fd.get(), buffer.cast(), size) }),
         None => -1,
     }
 }
@@ -167,7 +191,7 @@ unsafe extern "C-unwind" fn write(cookie: *mut c_void, buffer: *const c_char, si
     let mut done = 0;
     while done < size {
         // SAFETY: as above.
-        let n = unsafe { crate::abi::fds::libos_write(own.fd.get(), buffer.add(done).cast(), size - done) };
+        let n = held(|| unsafe { crate::abi::fds::libos_write(own.fd.get(), buffer.add(done).cast(), size - done) });
         if n < 0 {
             break;
         }

@@ -3,7 +3,8 @@
 use crate::crowd::Crowd;
 use crate::durability::Durability;
 use crate::fd::{FdTable, Object};
-use crate::forked::Generation;
+use crate::fork;
+use crate::forked::Home;
 use crate::image::Program;
 use crate::process::{Birth, Process, STACK_RESERVE, STACK_SIZE, Status, thread_main};
 use crate::recycle::Recycled;
@@ -17,7 +18,7 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,7 @@ pub struct Builder {
     module_directory: Vec<u8>,
     user: String,
     answers: HashMap<String, String>,
+    forks: bool,
 }
 
 impl Builder {
@@ -101,6 +103,7 @@ impl Builder {
             module_directory: Vec::new(),
             user: "user".into(),
             answers: HashMap::new(),
+            forks: false,
         }
     }
 
@@ -132,6 +135,14 @@ impl Builder {
         self
     }
 
+    /// Lets processes `fork`: the child is another process of the host, with a copy of all of its memory. For systems with few
+    /// processes in hosts that do not mind.
+    #[must_use]
+    pub fn forks(mut self, allowed: bool) -> Builder {
+        self.forks = allowed;
+        self
+    }
+
     /// Name of the user that all processes run as.
     #[must_use]
     pub fn user(mut self, name: &str) -> Builder {
@@ -148,7 +159,9 @@ impl Builder {
         signal::acquire_faults();
         Ok(Arc::new_cyclic(|this| System {
             this: this.clone(),
-            generation: Generation::now(),
+            home: Home::here(),
+            forks: self.forks,
+            door: OnceLock::new(),
             namespace: self.namespace,
             policy: self.policy,
             programs: self.programs,
@@ -173,7 +186,10 @@ impl Builder {
 /// it fails with `EOWNERDEAD`, its processes count as killed, and nothing blocks.
 pub struct System {
     this: Weak<System>,
-    generation: Generation,
+    home: Home,
+    forks: bool,
+    /// In a fork that is a process of this system: the way to its parent's listening sockets.
+    door: OnceLock<OwnedFd>,
     pub(crate) namespace: vfs::Namespace,
     pub(crate) policy: Policy,
     programs: HashMap<Vec<u8>, Program>,
@@ -294,7 +310,7 @@ impl System {
 
     /// Whether this is a child, by `fork`, of the host process that made the system.
     pub fn is_lost(&self) -> bool {
-        self.generation.is_over()
+        self.home.is_elsewhere()
     }
 
     pub(crate) fn check_ours(&self) -> Result<(), Errno> {
@@ -377,6 +393,76 @@ impl System {
         result
     }
 
+    /// The kernel's `fork`, called by the only thread of `p`: the child's pid, and 0 in the child.
+    pub(crate) fn fork(&self, p: &'static Process) -> Result<i32, Errno> {
+        // One generation is what anybody has asked for.
+        if !self.forks || self.door.get().is_some() || p.local.vfork_child.get() != 0 || p.signals.timer.is_threadless()
+        {
+            return Err(Errno::NOSYS);
+        }
+        let (outer, inner) = fork::door()?;
+        // What the child needs must not be in another thread's hands.
+        let mut table = self.table();
+        let thread = p.lock_thread();
+        // SAFETY: the module `fork` tells what the child relies on.
+        match unsafe { libc::fork() } {
+            -1 => Err(Errno::from_raw_os_error(crate::current::errno())),
+            0 => {
+                self.home.moved_here();
+                p.moved_to_fork(thread);
+                // Threads that are not here cannot be joined.
+                let mut others = std::mem::take(&mut table.by_pid);
+                let own = others.remove(&p.pid);
+                std::mem::forget((others, std::mem::take(&mut table.orphans)));
+                table.by_pid.extend(own.map(|own| (p.pid, own)));
+                drop((table, outer));
+                let _ = self.door.set(inner);
+                fork::forward_signals(p);
+                Ok(0)
+            }
+            pid => {
+                drop((table, thread, inner));
+                self.watch(p, pid, outer)?;
+                Ok(pid)
+            }
+        }
+    }
+
+    /// Enters a fork of the host process as a child of `parent`, and begins to wait for it.
+    fn watch(&self, parent: &Process, pid: i32, door: OwnedFd) -> Result<(), Errno> {
+        let process = Arc::new(Process::placeholder(self.arc(), parent, pid, true));
+        let entry = Entry { process: process.clone(), status: None, thread: None, awaited: false };
+        self.table().by_pid.insert(pid, entry);
+        let blocked = HostSignalsBlocked::new();
+        let watcher = std::thread::Builder::new().name(format!("fork {pid}")).spawn(move || {
+            let system = process.system.clone();
+            let status = fork::attend(&system, &door, pid);
+            system.ended(&process, status);
+        });
+        drop(blocked);
+        let mut table = self.table();
+        match watcher {
+            Ok(handle) => {
+                match table.by_pid.get_mut(&pid) {
+                    Some(entry) => entry.thread = Some(handle),
+                    None => table.orphans.push(handle),
+                }
+                Ok(())
+            }
+            Err(_) => {
+                table.by_pid.remove(&pid);
+                fork::kill(pid, libc::SIGKILL);
+                fork::wait(pid);
+                Err(Errno::AGAIN)
+            }
+        }
+    }
+
+    /// The way to the listening sockets, where this is a fork.
+    pub(crate) fn door(&self) -> Option<&OwnedFd> {
+        self.door.get()
+    }
+
     /// A pid for a child that is about to start.
     pub(crate) fn reserve_pid(&self) -> i32 {
         self.table().next_pid()
@@ -384,20 +470,7 @@ impl System {
 
     /// A child that ended before it began: `vfork`, then `_exit`.
     pub(crate) fn stillborn(&self, parent: &Process, pid: i32, status: Status) {
-        let birth = Birth {
-            pid,
-            parent: parent.pid,
-            group: parent.group.load(Ordering::SeqCst),
-            session: parent.session.load(Ordering::SeqCst),
-            program: parent.program,
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            cwd: parent.local.cwd.borrow().clone(),
-            umask: 0,
-            fds: FdTable::default(),
-            signals: Signals::inherit(None),
-        };
-        let process = Arc::new(Process::new(self.arc(), birth));
+        let process = Arc::new(Process::placeholder(self.arc(), parent, pid, false));
         let entry = Entry { process, status: Some(status), thread: None, awaited: false };
         self.table().by_pid.insert(pid, entry);
         parent.post(libc::SIGCHLD);

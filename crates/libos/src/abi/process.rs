@@ -85,18 +85,18 @@ unsafe fn strings(table: *const *mut c_char) -> Vec<CString> {
     (0..).map_while(|i| unsafe { (*table.add(i)).as_ref().map(|s| CStr::from_ptr(s).to_owned()) }).collect()
 }
 
-/// `fork` without `exec` cannot be: both halves would share one private block.
+/// `fork` without `exec` cannot be inside of the host process: both halves would share one private block. Where the system allows
+/// it, the host process forks.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_fork() -> c_int {
-    set_errno(libc::ENOSYS);
-    -1
+    call(|p| p.system.fork(p))
 }
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_getpid() -> c_int {
     let p = current::process();
     match p.local.vfork_child.get() {
-        0 => p.pid,
+        0 => p.local.own_pid.get(),
         child => child,
     }
 }

@@ -11,16 +11,22 @@ use std::sync::atomic::Ordering;
 
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn libos_kill(pid: c_int, number: c_int) -> c_int {
-    call(|p| match p.system.kill((p.pid, p.group.load(Ordering::SeqCst)), pid, number) {
-        // A process of the host can be asked for, but not signalled.
-        Err(Errno::SRCH) if number == 0 && pid > 1 => {
-            // SAFETY: a system call without effect.
-            match unsafe { libc::kill(pid, 0) } {
-                0 => Ok(0),
-                _ => Err(Errno::from_raw_os_error(current::errno())),
+    call(|p| {
+        match p.system.kill(
+            (p.pid, p.group.load(Ordering::SeqCst)),
+            if pid == p.local.own_pid.get() { p.pid } else { pid },
+            number,
+        ) {
+            // A process of the host can be asked for, but not signalled.
+            Err(Errno::SRCH) if number == 0 && pid > 1 => {
+                // SAFETY: a system call without effect.
+                match unsafe { libc::kill(pid, 0) } {
+                    0 => Ok(0),
+                    _ => Err(Errno::from_raw_os_error(current::errno())),
+                }
             }
+            other => other.map(|()| 0),
         }
-        other => other.map(|()| 0),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::fds::raw;
 use crate::current::{self, blocking, call, enter, set_errno};
 use crate::fd::{Bound, Object, own};
+use crate::fork;
 use crate::process::Process;
 use crate::socket::{Listener, become_other, unnamed};
 use libc::{c_char, c_int, sockaddr, socklen_t};
@@ -231,7 +232,11 @@ pub(crate) unsafe extern "C-unwind" fn libos_connect(fd: c_int, address: *const 
         let (cwd, tree) = (p.local.cwd.borrow(), &p.system.namespace);
         if let Ok(Some(node)) = tree.special(&cwd, path) {
             let listener = node.object.downcast::<Listener>().map_err(|_| Errno::CONNREFUSED)?;
-            become_other(fd, &listener.connect()?)?;
+            let connected = match p.system.door() {
+                Some(door) => fork::connect(door, path)?,
+                None => listener.connect()?,
+            };
+            become_other(fd, &connected)?;
             return Ok(CONNECTED);
         }
         match tree.open(&cwd, path, libc::O_PATH | libc::O_CLOEXEC, 0)? {

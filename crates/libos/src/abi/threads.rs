@@ -1,7 +1,8 @@
-//! Threads: a process is one, and cannot start more. Keys of thread-specific data are the process's own: the host has few, and
-//! would run their destructors when the process is long gone.
+//! Threads. Keys of thread-specific data are the process's own: the host has few, and would run their destructors when the process is
+//! long gone. Their values are those of all of its threads.
 
 use crate::current::enter;
+use crate::thread::{self, Start};
 use libc::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
@@ -72,30 +73,49 @@ pub(crate) extern "C-unwind" fn libos_pthread_setspecific(key: c_uint, new: *mut
     })
 }
 
-/// Starts nothing.
 #[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pthread_create(
-    _thread: *mut libc::pthread_t,
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_create(
+    thread: *mut libc::pthread_t,
     _attributes: *const libc::pthread_attr_t,
-    _start: *const c_void,
-    _argument: *mut c_void,
+    start: Start,
+    argument: *mut c_void,
 ) -> c_int {
-    libc::EAGAIN
+    match thread::create(start, argument) {
+        Ok(number) => {
+            // SAFETY: C's contract.
+            unsafe { *thread = number as libc::pthread_t };
+            0
+        }
+        Err(e) => e.raw_os_error(),
+    }
 }
 
 #[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pthread_join(_thread: libc::pthread_t, _result: *mut *mut c_void) -> c_int {
-    libc::ESRCH
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_join(thread: libc::pthread_t, result: *mut *mut c_void) -> c_int {
+    match thread::join(thread as usize) {
+        Ok(value) => {
+            if !result.is_null() {
+                // SAFETY: C's contract.
+                unsafe { *result = value as *mut c_void };
+            }
+            0
+        }
+        Err(e) => e.raw_os_error(),
+    }
 }
 
 #[unsafe(no_mangle)]
-pub(crate) extern "C-unwind" fn libos_pthread_detach(_thread: libc::pthread_t) -> c_int {
-    libc::ESRCH
+pub(crate) extern "C-unwind" fn libos_pthread_detach(thread: libc::pthread_t) -> c_int {
+    thread::detach(thread as usize).map_or_else(|e| e.raw_os_error(), |()| 0)
 }
 
-/// The end of the last thread is the end of the process.
+/// The end of the first thread is the end of the process.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C-unwind" fn libos_pthread_exit(_result: *mut c_void) -> ! {
-    // SAFETY: only frames of the program are in between.
-    unsafe { super::process::libos_exit(0) }
+pub(crate) unsafe extern "C-unwind" fn libos_pthread_exit(result: *mut c_void) -> ! {
+    match thread::helper() {
+        // SAFETY: only frames of the program are in between.
+        Some(helper) => unsafe { helper.leave(result as usize) },
+        // SAFETY: as above.
+        None => unsafe { super::process::libos_exit(0) },
+    }
 }

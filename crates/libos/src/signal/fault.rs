@@ -5,6 +5,7 @@
 //! itself, goes to the handler that was there before. `release` puts the old ones back.
 
 use crate::process::Status;
+use crate::thread::{self, Helper};
 use crate::{arch, current};
 use std::cell::OnceCell;
 use std::ffi::{c_int, c_void};
@@ -68,6 +69,19 @@ unsafe extern "C-unwind" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, 
     // SAFETY: the kernel filled `info`.
     let sent = unsafe { (*info).si_code } <= 0;
     if let Some(p) = current::get()
+        && let Some(helper) = thread::helper()
+        && !helper.is_critical()
+        && !sent
+    {
+        // SAFETY: the kernel filled `info` for a fault.
+        p.signals.note_fault(signal, unsafe { (*info).si_addr() } as usize);
+        Helper::condemn(p, Status::Signaled(signal));
+        // SAFETY: the helper's `run` is below on this thread's stack, with only C frames above it.
+        unsafe { arch::return_to_leave(context, helper.context(), 0) };
+        return;
+    }
+    if let Some(p) = current::get()
+        && thread::helper().is_none()
         && (p.signals.critical.get() == 0 || p.signals.in_heap.get())
         && !sent
     {

@@ -9,7 +9,7 @@
 use super::{Caller, deliver, deliver_from, fault, timer};
 use crate::forked::Generation;
 use crate::process::{Status, terminate};
-use crate::{arch, current};
+use crate::{arch, current, thread};
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::mem::zeroed;
@@ -172,6 +172,12 @@ pub(crate) fn without_sigpipe<R>(call: impl FnOnce() -> R) -> R {
 
 unsafe extern "C-unwind" fn on_signal(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let Some(p) = current::get() else { return };
+    if let Some(helper) = thread::helper() {
+        // SAFETY: the kernel's context.
+        return helper.interrupted(p, p.is_own_code(unsafe { arch::interrupted_pc(context) }), || {
+            hold(false);
+        });
+    }
     let effect = if number == reserved(Interrupted::Ends) { Interrupted::Ends } else { Interrupted::Restarts };
     // From here on another one may be sent, which waits until this one is done.
     p.signals.called[effect as usize].store(false, Ordering::SeqCst);

@@ -148,6 +148,16 @@ impl Timer {
         }
     }
 
+    pub(crate) fn is_threadless(&self) -> bool {
+        self.threadless.get().is_some()
+    }
+
+    /// In a fork the kernel's timer is not there.
+    pub(crate) fn forget(&self) {
+        std::mem::forget(self.kernel.take());
+        self.set.set(false);
+    }
+
     pub(crate) fn delete(&self) {
         self.kernel.take();
         self.clock.take();
@@ -192,6 +202,12 @@ impl Retry {
             }
             self.kernel.set(kernel);
         }
+    }
+
+    /// As [`Timer::forget`].
+    pub(crate) fn forget(&self) {
+        std::mem::forget(self.kernel.take());
+        self.armed.set(false);
     }
 
     pub(crate) fn delete(&self) {

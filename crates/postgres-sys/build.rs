@@ -106,6 +106,7 @@ fn link(prepared: &Prepared) -> Result<()> {
     }
     let template = prepared.template_bundle();
     println!("cargo::metadata=folder={}", prepared.folder.display());
+    println!("cargo::metadata=libraries={}", folder.display());
     println!("cargo::metadata=manifest={}", prepared.folder.join(MANIFEST).display());
     println!("cargo::metadata=share_bundle={}", prepared.share_bundle().display());
     println!("cargo::rerun-if-changed={}", prepared.folder.join(MANIFEST).display());

@@ -3,6 +3,7 @@
 //! It knows PostgreSQL, and nothing of drivers: connections are streams that speak the wire protocol. `libpglite` is the
 //! interface for programs.
 
+mod client;
 mod cluster;
 mod error;
 mod log;
@@ -16,6 +17,7 @@ mod settling;
 mod shared_memory;
 mod standalone;
 
+pub use client::{Client, Programs};
 pub use cluster::{Info, info};
 pub use error::{Error, Result};
 pub use libos::{Status, Stdio};
@@ -23,5 +25,5 @@ pub use log::{Log, Message, Severity};
 pub use open::make_template;
 pub use options::{Access, Creation, Listen, Location, Options, Policy};
 pub use resources::Resources;
-pub use server::{Acceptor, Client, Server};
+pub use server::{Acceptor, Server};
 pub use standalone::{Canceller, Identity, Standalone};

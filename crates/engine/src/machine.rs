@@ -24,10 +24,7 @@ pub(crate) const SOCKETS: &str = "/pglite/run";
 pub(crate) const PORT: u16 = 5432;
 
 /// Names of the programs that processes can start.
-const PROGRAMS: &[&str] = &["postgres", "initdb"];
-
-/// Names of the client programs.
-pub(crate) const CLIENTS: &[&str] = &["psql"];
+pub(crate) const PROGRAMS: &[&str] = &["postgres", "initdb"];
 
 /// What processes report: log lines, and the postmaster's state.
 pub(crate) struct Reports {
@@ -95,7 +92,7 @@ pub(crate) struct Machine {
     change: Arc<Mutex<()>>,
     /// `PATH` of the processes.
     search: String,
-    sockets: Arc<vfs::MemoryFs>,
+    pub(crate) sockets: Arc<vfs::MemoryFs>,
     /// The port in the names of the sockets, once a server runs.
     pub(crate) port: std::sync::OnceLock<u16>,
 }
@@ -111,11 +108,7 @@ impl Machine {
         directory: Option<&Path>,
         memory: &MemoryTree,
     ) -> Result<Machine> {
-        let euid = rustix::process::geteuid().as_raw();
-        let egid = rustix::process::getegid().as_raw();
-        let identity =
-            if euid == 0 { vfs::Identity::new(ROOT_SHOWN_AS, ROOT_SHOWN_AS) } else { vfs::Identity::new(euid, egid) };
-        let tree = vfs::Namespace::new(identity);
+        let tree = vfs::Namespace::new(identity());
         let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
 
         let read_write = vfs::Access::ReadWrite;
@@ -265,50 +258,6 @@ impl Machine {
     }
 }
 
-/// A machine for client programs: it sees the host's files, as any program of the user does, and the socket of a server's machine.
-pub(crate) struct ClientMachine {
-    system: Arc<System>,
-}
-
-impl ClientMachine {
-    pub(crate) fn new(resources: &Resources, server: &Machine) -> Result<ClientMachine> {
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let tree = vfs::Namespace::new(vfs::Identity::new(uid, gid));
-        let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
-        let root = vfs::HostFs::open(Path::new("/")).map_err(|e| lay("/", e))?;
-        tree.mount(b"/", root, vfs::Access::ReadWrite).map_err(|e| lay("/", e))?;
-        tree.mount(PREFIX.as_bytes(), resources.share.clone(), vfs::Access::ReadOnly).map_err(|e| lay(PREFIX, e))?;
-        tree.mount(SOCKETS.as_bytes(), server.sockets.clone(), vfs::Access::ReadWrite).map_err(|e| lay(SOCKETS, e))?;
-        let mut builder = Builder::new(tree)
-            .policy(libos::Policy { network: true, programs: true })
-            .user(&std::env::var("USER").unwrap_or_else(|_| "user".into()));
-        for name in CLIENTS {
-            if let Some(program) = Resources::program(name) {
-                builder = builder.program(&format!("{PREFIX}/bin/{name}"), program);
-            }
-        }
-        let system = builder.build(Silent).map_err(|e| Error::io("make the virtual machine", e))?;
-        Ok(ClientMachine { system })
-    }
-
-    pub(crate) fn start(&self, spawn: Spawn) -> Result<Child> {
-        self.system.spawn(spawn).map_err(|e| Error::io("start a process", e))
-    }
-}
-
-impl Drop for ClientMachine {
-    fn drop(&mut self) {
-        self.system.shutdown();
-    }
-}
-
-/// A client's streams are the caller's; there is nothing to report.
-struct Silent;
-
-impl Hooks for Silent {
-    fn output(&self, _pid: i32, _stream: Stream, _bytes: &[u8]) {}
-}
-
 impl Drop for Machine {
     fn drop(&mut self) {
         // In a fork the threads are not ours to end.
@@ -344,6 +293,12 @@ fn write(file: vfs::File, text: &str) -> std::io::Result<()> {
 
 /// PostgreSQL refuses to run as root: it sees this user and group.
 const ROOT_SHOWN_AS: u32 = 1000;
+
+/// Who processes believe to be.
+pub(crate) fn identity() -> vfs::Identity {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if uid == 0 { vfs::Identity::new(ROOT_SHOWN_AS, ROOT_SHOWN_AS) } else { vfs::Identity::new(uid, gid) }
+}
 
 /// The host's user, as PostgreSQL's `peer` method and error messages show it.
 fn user_name() -> String {

@@ -2,12 +2,12 @@
 
 use crate::cluster::Lock;
 use crate::error::{Error, Result};
-use crate::machine::{CLIENTS, ClientMachine, Machine, PORT, SOCKETS};
+use crate::machine::{Machine, PORT, SOCKETS};
 use crate::open::{self, Opened};
 use crate::options::Options;
-use crate::resources::{PREFIX, Resources};
+use crate::resources::Resources;
 use crate::settling::{Settling, Unsettled};
-use libos::{Child, Spawn, Status, Stdio, System};
+use libos::{Child, Spawn, Status, System};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// A running server. Dropping it is a fast shutdown.
 pub struct Server {
     postmaster: Child,
-    machine: Machine,
+    pub(crate) machine: Machine,
     path: PathBuf,
     created: bool,
     settling: Option<Settling>,
@@ -124,56 +124,13 @@ impl Server {
         Acceptor { system: Arc::downgrade(&self.machine.system), socket: internal_socket(self.port()) }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.machine.port.get().copied().unwrap_or(PORT)
     }
 
     fn ended(&self) -> Error {
         let reasons = if self.postmaster.try_wait().is_some() { self.machine.reasons() } else { String::new() };
         Error::Ended(if reasons.is_empty() { String::new() } else { format!(":\n{reasons}") })
-    }
-
-    /// Starts one of PostgreSQL's client programs (`psql`) inside the process. It sees the host's files, and has the
-    /// caller's environment and working directory; where its arguments name no other server, it connects to this one.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for a program that is not linked in; as [`Server::connect`] otherwise.
-    pub fn program(
-        &self,
-        resources: &Resources,
-        name: &str,
-        arguments: Vec<String>,
-        environment: &[String],
-        stdio: [Stdio; 3],
-    ) -> Result<Client> {
-        self.machine.check_fork()?;
-        if !CLIENTS.contains(&name) || Resources::program(name).is_none() {
-            return Err(Error::Option(format!("this build has no program {name}")));
-        }
-        let machine = ClientMachine::new(resources, &self.machine)?;
-        let mut variables = vec![format!("PGHOST={SOCKETS}"), format!("PGPORT={}", self.port())];
-        variables.extend_from_slice(environment);
-        let set =
-            |variable: &str| variables.iter().any(|v| v.split_once('=').is_some_and(|(name, _)| name == variable));
-        let inherited: Vec<String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| !set(name))
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        variables.extend(inherited);
-        let directory = std::env::current_dir().ok().and_then(|d| d.to_str().map(str::to_owned));
-        let path = format!("{PREFIX}/bin/{name}");
-        let mut all = vec![path.clone()];
-        all.extend(arguments);
-        let child = machine.start(Spawn {
-            program: path,
-            arguments: all,
-            environment: variables,
-            directory: directory.unwrap_or_else(|| "/".into()),
-            stdio,
-            pid: None,
-        })?;
-        Ok(Client { child, _machine: machine })
     }
 
     /// Whether the server has ended by itself.
@@ -210,27 +167,6 @@ impl Server {
         // It may have ended already.
         let _ = self.postmaster.kill(libc::SIGINT);
         self.postmaster.wait()
-    }
-}
-
-/// A client program that runs inside the process. Dropping it ends the program.
-pub struct Client {
-    child: Child,
-    _machine: ClientMachine,
-}
-
-impl Client {
-    /// Sends it a signal: `SIGINT` cancels what psql does, as Ctrl-C would.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when it has ended.
-    pub fn kill(&self, signal: i32) -> Result<()> {
-        self.child.kill(signal).map_err(|e| Error::io("signal the program", e))
-    }
-
-    /// Waits for its end.
-    pub fn wait(&self) -> Status {
-        self.child.wait()
     }
 }
 

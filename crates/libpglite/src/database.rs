@@ -3,7 +3,7 @@
 use crate::builder::{Builder, Source};
 use crate::credentials;
 use crate::listener::Listener;
-use engine::{Client, Error, Options, Resources, Result, Server, Stdio};
+use engine::{Client, Error, Options, Programs, Resources, Result, Server, Stdio};
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -230,22 +230,23 @@ impl Database {
         credentials::uri(&self.options, self.password.as_deref())
     }
 
-    /// Starts one of PostgreSQL's own client programs (`psql`) inside this process. It sees the host's files, and has the caller's
+    /// Starts one of PostgreSQL's own client programs inside this process. It sees the host's files, and has the caller's
     /// environment and working directory; where its arguments name no other server, it connects to this database.
+    /// The crate `libpglite-clients` has the programs, and is the way to call this.
     ///
     /// # Errors
-    /// [`Error::Option`] for a program that this build does not have; [`Error::Ended`] when the server has ended.
+    /// [`Error::Option`] for a program that is not among `programs`; [`Error::Ended`] when the server has ended.
     pub fn program(
         &self,
+        programs: Programs,
         name: &str,
-        arguments: impl IntoIterator<Item = String>,
+        arguments: Vec<String>,
         environment: &[String],
         stdio: [Stdio; 3],
     ) -> Result<Client> {
-        let mut variables = vec![format!("PGUSER={}", self.options.user), "PGDATABASE=postgres".to_owned()];
-        variables.extend_from_slice(environment);
-        let arguments = arguments.into_iter().collect();
-        self.server.program(crate::resources::get()?, name, arguments, &variables, stdio)
+        let mut variables = environment.to_vec();
+        variables.extend([format!("PGUSER={}", self.options.user), "PGDATABASE=postgres".to_owned()]);
+        Client::start(crate::resources::get()?, programs, Some(&self.server), name, arguments, &variables, stdio)
     }
 
     /// Whether the server has ended by itself, after a `SIGTERM` from SQL or a fault that it could not recover from.

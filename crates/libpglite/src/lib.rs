@@ -26,9 +26,24 @@ mod standalone;
 pub use builder::{Builder, Source};
 pub use database::{Database, Session};
 pub use engine::{Access, Error, Log, Message, Result, Severity};
-pub use engine::{Client, Identity, Info, Status, Stdio};
+pub use engine::{Client, Identity, Info, Programs, Status, Stdio};
 pub use resources::{VERSION, postgres_version};
 pub use standalone::{Canceller, Standalone};
+
+/// Starts a program of `programs` inside this process, without a database of ours. The crate `libpglite-clients` has the programs, and
+/// is the way to call this.
+///
+/// # Errors
+/// [`Error::Option`] for a program that is not among them.
+pub fn program(
+    programs: Programs,
+    name: &str,
+    arguments: Vec<String>,
+    environment: &[String],
+    stdio: [Stdio; 3],
+) -> Result<Client> {
+    Client::start(resources::get()?, programs, None, name, arguments, environment, stdio)
+}
 
 /// Tells about a data directory without opening it.
 ///

@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use crate::programs::{self, Program};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,15 +19,16 @@ Examples:
   pglite psql my-data -c 'SELECT version()'    one statement
   pglite psql :memory: -f script.sql           a database that leaves nothing behind
   pglite serve my-data --listen 127.0.0.1:5432 for other programs, until Ctrl-C
+  pglite pg_dump my-data -Fc -f my-data.dump   a program of PostgreSQL, on the database in a directory
+  pglite pg_dump -h db.example.com -d app      the same program, on another server
+  pglite pg_controldata my-data                a program that works on a directory, as it is everywhere
 
 Exit status:
   0 success   1 failure   2 wrong usage   3 the database is in use   4 not a database, or of another version
-  5 an unknown setting or impossible option; `pglite psql` otherwise ends with psql's own status";
+  5 an unknown setting or impossible option; a program of PostgreSQL otherwise ends with its own status";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run psql on a database, in this very process
-    Psql(Psql),
     /// Let other programs connect to a database, until Ctrl-C or SIGTERM
     Serve(Serve),
     /// Make a new database
@@ -35,12 +37,9 @@ pub(crate) enum Command {
     Info(Info),
 }
 
-/// Which database, and how it is opened.
+/// How a database is opened.
 #[derive(Args)]
 pub(crate) struct Opening {
-    /// The data directory, made if it is not there; or `:memory:`
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
     /// One of PostgreSQL's settings; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) settings: Vec<(String, String)>,
@@ -61,22 +60,45 @@ pub(crate) struct Opening {
     pub(crate) verbose: bool,
 }
 
-/// Run psql on a database, in this very process.
+/// A program of PostgreSQL, and what it is run on.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
-  pglite psql my-data
-  pglite psql my-data -X -A -t -c 'SELECT 1'
-  pglite psql :memory: -v ON_ERROR_STOP=1 -f schema.sql
-  pglite psql --set work_mem=64MB my-data
-
-Options of pglite come before DIR, those of psql after it.")]
-pub(crate) struct Psql {
+pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) opening: Opening,
-    /// Arguments of psql
-    #[arg(value_name = "PSQL ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) arguments: Vec<String>,
+    /// The data directory (made if it is not there) or `:memory:`, then the program's own arguments. Without a directory, only these:
+    /// then the program does what it does everywhere, and connects to the server that they name
+    #[arg(value_name = "DIR] [ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+/// What the command line asks for.
+pub(crate) enum Request {
+    Command(Command),
+    Program(&'static Program, Run),
+}
+
+/// Reads the command line; ends the process where it is wrong or asks for help.
+pub(crate) fn parse() -> Request {
+    let mut command = Arguments::command().subcommand_help_heading("Commands");
+    for program in programs::ALL {
+        let own = Run::augment_args(clap::Command::new(program.name)).disable_help_flag(true);
+        let own = own.about(program.about).long_about(None).after_help(format!(
+            "\
+Options of pglite come before DIR, those of {0} after it. Its own help: pglite {0} -- --help",
+            program.name
+        ));
+        command = command.subcommand(own);
+    }
+    let matches = command.get_matches();
+    let read = |matches: &ArgMatches| -> Result<Request, clap::Error> {
+        if let Some((name, matches)) = matches.subcommand()
+            && let Some(program) = programs::ALL.iter().find(|program| program.name == name)
+        {
+            return Ok(Request::Program(program, Run::from_arg_matches(matches)?));
+        }
+        Ok(Request::Command(Arguments::from_arg_matches(matches)?.command))
+    };
+    read(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Let other programs connect to a database, until Ctrl-C or SIGTERM.
@@ -92,6 +114,9 @@ Examples:
 When the server is ready, one line `ready URI` is printed on standard output. Connections from outside ask for a password (SCRAM):
 that of --password, or else a random one, which the URI holds and the file libpglite.password of the data directory keeps.")]
 pub(crate) struct Serve {
+    /// The data directory, made if it is not there; or `:memory:`
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
     #[command(flatten)]
     pub(crate) opening: Opening,
     /// A TCP address to listen on; may be repeated

@@ -1,20 +1,19 @@
 //! What the commands do.
 
-use crate::arguments::{Info, Init, Opening, Psql, Serve};
+use crate::arguments::{Info, Init, Opening, Serve};
 use gateway::Gateway;
-use libpglite::{Access, Builder, Database, Error, Result, Severity, Status, Stdio};
-use rustix::stdio::{stderr, stdin, stdout};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use libpglite::{Access, Builder, Database, Error, Result, Severity};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::Write;
-use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-fn builder(opening: &Opening) -> Builder {
-    let mut builder = Database::builder(&opening.directory).user(&opening.user);
+pub(crate) fn builder(directory: &Path, opening: &Opening) -> Builder {
+    let mut builder = Database::builder(directory).user(&opening.user);
     for (name, value) in &opening.settings {
         builder = builder.setting(name, value);
     }
@@ -28,45 +27,13 @@ fn builder(opening: &Opening) -> Builder {
     }
 }
 
-fn signals(list: &[i32]) -> Result<Signals> {
+pub(crate) fn signals(list: &[i32]) -> Result<Signals> {
     Signals::new(list).map_err(|source| Error::Io { context: format!("cannot take care of signals: {source}"), source })
-}
-
-/// A duplicate of one of our standard streams, for a program inside; nothing where it is closed.
-fn stream(fd: BorrowedFd<'_>) -> Stdio {
-    match rustix::io::fcntl_dupfd_cloexec(fd, 3) {
-        Ok(fd) => Stdio::Fd(fd),
-        Err(_) => Stdio::Null,
-    }
-}
-
-pub(crate) fn psql(arguments: Psql) -> Result<ExitCode> {
-    let mut signals = signals(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
-    let database = builder(&arguments.opening).open()?;
-    let streams = [stream(stdin()), stream(stdout()), stream(stderr())];
-    let client = Arc::new(database.program("psql", arguments.arguments, &[], streams)?);
-    let target = client.clone();
-    let handle = signals.handle();
-    let forward = std::thread::spawn(move || {
-        for signal in signals.forever() {
-            // It may have ended in the meantime.
-            let _ = target.kill(signal);
-        }
-    });
-    let status = client.wait();
-    handle.close();
-    let _ = forward.join();
-    drop(client);
-    database.close()?;
-    Ok(match status {
-        Status::Exited(code) => ExitCode::from(code as u8),
-        Status::Signaled(signal) => ExitCode::from(128 + signal as u8),
-    })
 }
 
 pub(crate) fn serve(mut arguments: Serve) -> Result<ExitCode> {
     let signals = signals(&[SIGINT, SIGTERM, SIGHUP])?;
-    let mut builder = builder(&arguments.opening);
+    let mut builder = builder(&arguments.directory, &arguments.opening);
     if !arguments.opening.verbose {
         builder = builder.log(|message| {
             if message.severity >= Severity::Warning {
@@ -75,13 +42,13 @@ pub(crate) fn serve(mut arguments: Serve) -> Result<ExitCode> {
         });
     }
     if arguments.listen.is_empty() && arguments.socket.is_empty() {
-        if arguments.opening.directory.as_os_str() == ":memory:" {
+        if arguments.directory.as_os_str() == ":memory:" {
             return Err(Error::Option(
                 "a database in memory has no place for a socket: add --listen or --socket".into(),
             ));
         }
         // The folder has to be there before the listener can be named.
-        let folder = &arguments.opening.directory;
+        let folder = &arguments.directory;
         std::fs::create_dir_all(folder)
             .map_err(|source| Error::Io { context: format!("cannot create {}: {source}", folder.display()), source })?;
         arguments.socket.push(folder.clone());

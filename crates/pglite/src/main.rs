@@ -2,18 +2,21 @@
 
 mod arguments;
 mod commands;
+mod programs;
 
-use arguments::{Arguments, Command};
-use clap::Parser;
+use arguments::{Command, Request};
 use libpglite::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Psql(a) => commands::psql(a),
-        Command::Serve(a) => commands::serve(a),
-        Command::Init(a) => commands::init(a),
-        Command::Info(a) => commands::info(a),
+    let result = match programs::called_by_name() {
+        Some(program) => programs::run_alone(program),
+        None => match arguments::parse() {
+            Request::Program(program, run) => programs::run(program, run),
+            Request::Command(Command::Serve(a)) => commands::serve(a),
+            Request::Command(Command::Init(a)) => commands::init(a),
+            Request::Command(Command::Info(a)) => commands::info(a),
+        },
     };
     result.unwrap_or_else(|error| {
         eprintln!("pglite: {error}");

@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::hash::Sum;
-use crate::layout::Cache;
+use crate::layout::{Cache, Workspace};
 use crate::progress::Progress;
-use crate::recipe::{self, options};
+use crate::recipe::{self, libraries, options};
 use crate::source::Source;
 use crate::{child, key, tools};
 
@@ -29,7 +29,13 @@ pub struct Tree {
 }
 
 /// Compiles a source, unless that has been done.
-pub fn compile(source: &Source, target: &str, cache: &Cache, progress: &Progress) -> Result<Tree> {
+pub fn compile(
+    source: &Source,
+    target: &str,
+    workspace: &Workspace,
+    cache: &Cache,
+    progress: &Progress,
+) -> Result<Tree> {
     let compiler = tools::llvm("clang")?;
     let folder = cache.folder("trees").join(tree_key(source, target, &compiler));
     let [unpacked, configured, complete] = ["unpacked", "configured", "complete"].map(|name| folder.join(name));
@@ -58,8 +64,11 @@ pub fn compile(source: &Source, target: &str, cache: &Cache, progress: &Progress
             std::fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
         }
         std::fs::create_dir(&build).with_context(|| format!("cannot create {}", build.display()))?;
+        let added = folder.join("libraries");
+        libraries::compile(workspace, &added, options::CFLAGS, progress)?;
         let mut command = child::command(tree.join("configure"));
         command.current_dir(&build).args(options::configure_arguments());
+        command.args(libraries::configure_arguments(&added));
         command.arg(format!("CC={}", recorder.display()));
         for (variable, tool) in [("AR", "llvm-ar"), ("RANLIB", "llvm-ranlib")] {
             command.arg(format!("{variable}={}", tools::llvm(tool)?.display()));
@@ -84,7 +93,7 @@ fn tree_key(source: &Source, target: &str, compiler: &Path) -> String {
     let mut sum = Sum::default();
     sum.part("tree 1").part(&source.checksum).part(target).part(recipe::RECORDER);
     sum.part(compiler.as_os_str().as_encoded_bytes());
-    for argument in options::configure_arguments() {
+    for argument in options::configure_arguments().into_iter().chain(libraries::versions()) {
         sum.part(argument);
     }
     key::short(sum)

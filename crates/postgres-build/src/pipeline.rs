@@ -9,7 +9,7 @@ use crate::compile::{self, Tree};
 use crate::layout::{Cache, Workspace};
 use crate::prepared::{self, Manifest, Prepared};
 use crate::progress::Progress;
-use crate::recipe::{codegen, glue, share, unit};
+use crate::recipe::{codegen, glue, options, share, unit};
 use crate::record::Links;
 use crate::source::{self, Source};
 use crate::{child, hash, key, pack, prune, template, tools, version};
@@ -60,7 +60,7 @@ fn prepare(
     // configure keeps one processor busy: the pass is built on the others meanwhile
     let (tree, pass) = std::thread::scope(|scope| {
         let pass = scope.spawn(|| codegen::build_pass(workspace, cache, progress));
-        let tree = compile::compile(source, &request.target, cache, progress);
+        let tree = compile::compile(source, &request.target, workspace, cache, progress);
         (tree, pass.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (tree, pass) = (tree?, pass?);
@@ -68,15 +68,17 @@ fn prepare(
 
     let work = cache.work("build")?;
     let units = units(&tree, workspace, &work)?;
-    let mut objects = Vec::new();
-    for unit in &units {
-        objects.push(codegen::compile(unit, &pass, cache, &work, progress)?);
-    }
+    let objects = |units: &[unit::Unit]| -> Result<Vec<PathBuf>> {
+        units.iter().map(|unit| codegen::compile(unit, &pass, cache, &work, progress)).collect()
+    };
+    let (server, clients) = (objects(&units.server)?, objects(&units.clients)?);
 
     let output = cache.work("prepared")?;
-    let step = progress.step("make the library", 0);
-    codegen::archive(&objects, &output, &output.join(prepared::DEBUG))?;
-    for unit in &units {
+    let step = progress.step("make the libraries", 0);
+    let debug = output.join(prepared::DEBUG);
+    codegen::archive(prepared::LIBRARY, &server, &output, &debug)?;
+    codegen::archive(prepared::CLIENTS_LIBRARY, &clients, &output, &debug)?;
+    for unit in units.all() {
         let report = format!("{}.report.json", unit.name);
         std::fs::copy(work.join(&report), output.join(prepared::DEBUG).join(&report))?;
     }
@@ -88,19 +90,21 @@ fn prepare(
         source_checksum: source.checksum.clone(),
         target: request.target.clone(),
         compiler: compiler()?,
-        programs: units.iter().flat_map(|unit| &unit.programs).map(|program| program.name.clone()).collect(),
-        modules: units.iter().flat_map(|unit| &unit.modules).map(|module| module.name.clone()).collect(),
+        programs: names(&units.server),
+        clients: names(&units.clients),
+        modules: units.all().flat_map(|unit| &unit.modules).map(|module| module.name.clone()).collect(),
         system_libraries: system_libraries(&units),
         ..Prepared::empty_manifest()
     };
     let result = Prepared { folder: output.clone(), manifest: manifest.clone() };
     let step = progress.step("pack the share files", 0);
     let bundle = pack::bundle_manifest(&manifest, BTreeMap::new());
-    let bytes = share::pack(&tree, &work.join("stage"), bundle, &manifest.programs, &manifest.modules)?;
+    let programs = [manifest.programs.as_slice(), &manifest.clients].concat();
+    let bytes = share::pack(&tree, &work.join("stage"), bundle, &programs, &manifest.modules)?;
     std::fs::write(result.share_bundle(), &bytes).context("cannot write the share bundle")?;
     step.finish(&format!("{} kB", bytes.len() / 1000));
 
-    for path in [result.library(), result.share_bundle()] {
+    for path in result.files() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         manifest.checksums.insert(name, hash::file(&path)?);
     }
@@ -111,16 +115,35 @@ fn prepare(
     Prepared::open(&folder)
 }
 
-/// The two units, with the glue compiled.
-fn units(tree: &Tree, workspace: &Workspace, work: &Path) -> Result<Vec<unit::Unit>> {
+/// The units by the library that they go to.
+struct Units {
+    server: Vec<unit::Unit>,
+    clients: Vec<unit::Unit>,
+}
+
+impl Units {
+    fn all(&self) -> impl Iterator<Item = &unit::Unit> {
+        self.server.iter().chain(&self.clients)
+    }
+}
+
+/// The units, with the glue compiled.
+fn units(tree: &Tree, workspace: &Workspace, work: &Path) -> Result<Units> {
     let links = Links::read(&tree.build)?;
     let objects = glue::compile(tree, workspace, work)?;
     let (wrap, names) = (glue::wrapped(&workspace.glue()), workspace.names());
-    Ok(vec![unit::server(&links, &objects, wrap, &names)?, unit::clients(&links, &names)?])
+    let server = unit::server(&links, &objects, wrap, &names)?;
+    let initdb = unit::programs(options::INITDB, &[options::INITDB], &links, &names)?;
+    let clients = unit::programs("clients", &options::CLIENTS, &links, &names)?;
+    Ok(Units { server: vec![server, initdb], clients: vec![clients] })
 }
 
-fn system_libraries(units: &[unit::Unit]) -> Vec<String> {
-    let mut names: Vec<String> = units.iter().flat_map(|unit| unit.system_libraries.clone()).collect();
+fn names(units: &[unit::Unit]) -> Vec<String> {
+    units.iter().flat_map(|unit| &unit.programs).map(|program| program.name.clone()).collect()
+}
+
+fn system_libraries(units: &Units) -> Vec<String> {
+    let mut names: Vec<String> = units.all().flat_map(|unit| unit.system_libraries.clone()).collect();
     names.sort();
     names.dedup();
     names

@@ -17,10 +17,12 @@ pub const MANIFEST: &str = "manifest.json";
 pub const TEMPLATE: &str = "template.json";
 /// Folder with what only a debugger wants.
 pub const DEBUG: &str = "debug";
-/// Name of the static library, as `-l` wants it.
+/// Name of the static library of the server, as `-l` wants it.
 pub const LIBRARY: &str = "pglite_postgres";
+/// Name of the static library of the client programs.
+pub const CLIENTS_LIBRARY: &str = "pglite_clients";
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a prepared build says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +39,15 @@ pub struct Manifest {
     pub target: String,
     /// First line of what the compiler says of itself.
     pub compiler: String,
-    /// The programs in the library, each with a constant `privatized_program_NAME`.
+    /// The programs in the server's library, each with a constant `privatized_program_NAME`.
     pub programs: Vec<String>,
+    /// The programs in the clients' library, likewise.
+    pub clients: Vec<String>,
     /// The loadable modules that are built in.
     pub modules: Vec<String>,
     /// Libraries of the system that the code needs, as `-l` wants them.
     pub system_libraries: Vec<String>,
-    /// SHA-256 of the library and the share bundle.
+    /// SHA-256 of the libraries and the share bundle.
     pub checksums: BTreeMap<String, String>,
 }
 
@@ -78,7 +82,7 @@ impl Prepared {
             manifest.format
         );
         let prepared = Self { folder: folder.to_owned(), manifest };
-        for file in [prepared.library(), prepared.share_bundle()] {
+        for file in prepared.files() {
             ensure!(
                 file.is_file(),
                 "the prepared build in {} is incomplete: there is no {}",
@@ -105,6 +109,7 @@ impl Prepared {
             target: String::new(),
             compiler: String::new(),
             programs: Vec::new(),
+            clients: Vec::new(),
             modules: Vec::new(),
             system_libraries: Vec::new(),
             checksums: BTreeMap::new(),
@@ -124,12 +129,22 @@ impl Prepared {
         Ok(())
     }
 
-    /// The static library.
+    /// The static library of the server.
     pub fn library(&self) -> PathBuf {
         self.folder.join(format!("lib{LIBRARY}.a"))
     }
 
-    /// The folder with the same static library with debug information in it, and the units'
+    /// The static library of the client programs.
+    pub fn clients_library(&self) -> PathBuf {
+        self.folder.join(format!("lib{CLIENTS_LIBRARY}.a"))
+    }
+
+    /// The files of which checksums are kept.
+    pub fn files(&self) -> [PathBuf; 3] {
+        [self.library(), self.clients_library(), self.share_bundle()]
+    }
+
+    /// The folder with the same static libraries with debug information in them, and the units'
     /// separate debug files.
     pub fn debug_folder(&self) -> PathBuf {
         self.folder.join(DEBUG)
@@ -171,7 +186,8 @@ impl Prepared {
         encoder.long_distance_matching(true).with_context(context)?;
         let mut archive = tar::Builder::new(encoder);
         archive.mode(tar::HeaderMode::Deterministic);
-        let mut names = vec![MANIFEST.into(), file_name(&self.library()), file_name(&self.share_bundle())];
+        let mut names = vec![PathBuf::from(MANIFEST)];
+        names.extend(self.files().iter().map(|path| file_name(path)));
         if let Some(template) = self.template_bundle() {
             names.extend([TEMPLATE.into(), file_name(&template)]);
         }
@@ -223,6 +239,7 @@ mod tests {
     fn sample(folder: &Path) -> Prepared {
         std::fs::create_dir_all(folder.join(DEBUG)).unwrap();
         std::fs::write(folder.join("libpglite_postgres.a"), "!<arch>\n").unwrap();
+        std::fs::write(folder.join("libpglite_clients.a"), "!<arch>\n").unwrap();
         std::fs::write(folder.join("share.bundle"), "pgbundle").unwrap();
         std::fs::write(folder.join(DEBUG).join("postgres.debug"), "large").unwrap();
         let manifest = Manifest {
@@ -284,7 +301,7 @@ mod tests {
         assert!(prepared.check_target("aarch64-unknown-linux-gnu").is_err());
         prepared.manifest.postgres_version = "17.2".into();
         assert!(prepared.check_target("x86_64-unknown-linux-gnu").is_err());
-        prepared.manifest.format = 2;
-        assert!(Prepared::create(dir.path(), &prepared.manifest).unwrap_err().to_string().contains("format 2"));
+        prepared.manifest.format = 1;
+        assert!(Prepared::create(dir.path(), &prepared.manifest).unwrap_err().to_string().contains("format 1"));
     }
 }

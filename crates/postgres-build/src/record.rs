@@ -108,6 +108,11 @@ impl Links {
         Ok(Self { root, links })
     }
 
+    /// Whether a file is of the build tree itself.
+    pub fn is_own(&self, path: &Path) -> bool {
+        path.starts_with(&self.root)
+    }
+
     /// The links in the order of their paths, without those of `src/test`.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         let tests = self.root.join("src/test");

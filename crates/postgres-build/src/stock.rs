@@ -45,9 +45,11 @@ impl Flavour {
 
     /// What configures the build, beside the prefix.
     fn arguments(self, compiler: &Path) -> Result<Vec<String>> {
-        // The libraries that are on or off must be the same on all sides.
+        // The libraries that a server may use for its work must be the same on all sides. Those that only compress are
+        // not used unless they are asked for.
         let mut arguments: Vec<String> =
             options::configure_arguments().into_iter().filter(|argument| argument.starts_with("--with")).collect();
+        arguments.push("--without-zlib".into());
         arguments.push(format!("CC={}", compiler.display()));
         match self {
             Self::Gcc => arguments.push("CFLAGS=-O2".into()),

@@ -18,7 +18,7 @@ pub fn program(name: &str) -> Option<&'static Opaque> {
     built::program(name)
 }
 
-/// The names of the programs that are linked in, the server `postgres` first.
+/// The names of the programs that are linked in: the server `postgres`, and `initdb`. The others are a library of their own.
 pub fn programs() -> &'static [&'static str] {
     built::PROGRAMS
 }

@@ -9,7 +9,6 @@ use super::options::{GLOBAL_SYMBOLS, LINK_ARGUMENTS};
 use super::unit::Unit;
 use crate::hash::{self, Sum};
 use crate::layout::{Cache, Workspace};
-use crate::prepared::LIBRARY;
 use crate::progress::Progress;
 use crate::{child, key, programs, tools};
 
@@ -76,12 +75,12 @@ fn object_key(bitcode: &Path) -> Result<String> {
     Ok(key::short(sum))
 }
 
-/// Makes the static library in `output` of the objects, without debug information; `debug` gets the
+/// Makes the static library `name` in `output` of the objects, without debug information; `debug` gets the
 /// same library with it, and for each object a file `NAME.debug` that has only that.
 ///
 /// An object's debug information has relocations, which a debugger applies when it is told where
 /// the unit's code is: `add-symbol-file postgres.debug -s privatized_text ADDRESS`.
-pub fn archive(objects: &[PathBuf], output: &Path, debug: &Path) -> Result<()> {
+pub fn archive(name: &str, objects: &[PathBuf], output: &Path, debug: &Path) -> Result<()> {
     // neither a debugger nor a line table asks for what is in other sections
     const CODE_RELOCATIONS: [&str; 3] = [".relaprivatized_text", ".rela.rodata*", ".rela.data*"];
     std::fs::create_dir_all(debug).with_context(|| format!("cannot create {}", debug.display()))?;
@@ -98,8 +97,8 @@ pub fn archive(objects: &[PathBuf], output: &Path, debug: &Path) -> Result<()> {
         objcopy(&["--strip-debug"], object, &stripped)?;
         without.push(stripped);
     }
-    ar(&debug.join(format!("lib{LIBRARY}.a")), &with)?;
-    ar(&output.join(format!("lib{LIBRARY}.a")), &without)
+    ar(&debug.join(format!("lib{name}.a")), &with)?;
+    ar(&output.join(format!("lib{name}.a")), &without)
 }
 
 fn objcopy(arguments: &[&str], from: &Path, to: &Path) -> Result<()> {
@@ -108,7 +107,7 @@ fn objcopy(arguments: &[&str], from: &Path, to: &Path) -> Result<()> {
     child::run(command)
 }
 
-fn ar(library: &Path, objects: &[PathBuf]) -> Result<()> {
+pub(crate) fn ar(library: &Path, objects: &[PathBuf]) -> Result<()> {
     let mut command = child::command(tools::llvm("llvm-ar")?);
     command.arg("rcsD").arg(library).args(objects);
     child::run(command)

@@ -3,6 +3,7 @@
 
 pub mod codegen;
 pub mod glue;
+pub mod libraries;
 pub mod options;
 pub mod share;
 pub mod unit;

@@ -3,23 +3,22 @@
 /// Where PostgreSQL believes that it is installed; a path in the library OS's virtual root.
 pub const PREFIX: &str = "/pglite";
 
-/// Optional libraries, on or off. To turn one on, replace its `--without`, add its headers to the
-/// tools, and its functions to the library OS's list of names; the program is linked with it
-/// because the makefiles say so. Off without a switch: lz4, zstd, OpenSSL.
-const LIBRARIES: [&str; 3] = ["--without-readline", "--without-icu", "--without-zlib"];
+/// Libraries that are not used. To turn one on, add its source to `libraries.rs`, and what it needs of the C library to the
+/// library OS's list of names; the programs are linked with it because the makefiles say so. Off without a switch: OpenSSL.
+const WITHOUT: [&str; 2] = ["--without-readline", "--without-icu"];
 
 /// `EXEC_BACKEND` makes a new process start from `main`, as a copy of the template does, instead of
 /// from a fork's copied memory.
 const CPPFLAGS: &str = "-DEXEC_BACKEND";
 
 /// `-g1` has the lines and inlining that backtraces need, at a tenth of the size of `-g`.
-const CFLAGS: &str = "-O2 -fPIC -g1 -flto";
+pub const CFLAGS: &str = "-O2 -fPIC -g1 -flto";
 
-/// The arguments of `configure` that say what is built; those that say where the tools are come on
+/// The arguments of `configure` that say what is built; those that say where tools and libraries are come on
 /// top.
 pub fn configure_arguments() -> Vec<String> {
     let mut arguments = vec![format!("--prefix={PREFIX}"), "--disable-rpath".into()];
-    arguments.extend(LIBRARIES.map(str::to_owned));
+    arguments.extend(WITHOUT.map(str::to_owned));
     arguments.extend([format!("CPPFLAGS={CPPFLAGS}"), format!("CFLAGS={CFLAGS}")]);
     arguments
 }
@@ -88,9 +87,42 @@ pub const GLOBAL_SYMBOLS: [&str; 2] = ["privatized_program_*", "privatized_base"
 /// The server.
 pub const SERVER: &str = "postgres";
 
-/// The client programs that are built in. They share one unit; any program of PostgreSQL can be
-/// added.
-pub const CLIENTS: [&str; 2] = ["initdb", "psql"];
+/// What makes clusters: part of the server's library.
+pub const INITDB: &str = "initdb";
+
+/// The client programs: a library of their own, for those who want it. They share one unit, and so their common code.
+pub const CLIENTS: [&str; 30] = [
+    "psql",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_restore",
+    "pgbench",
+    "pg_basebackup",
+    "pg_receivewal",
+    "pg_recvlogical",
+    "createdb",
+    "dropdb",
+    "createuser",
+    "dropuser",
+    "vacuumdb",
+    "reindexdb",
+    "clusterdb",
+    "pg_isready",
+    "pg_amcheck",
+    "pg_checksums",
+    "pg_controldata",
+    "pg_resetwal",
+    "pg_waldump",
+    "pg_walsummary",
+    "pg_rewind",
+    "pg_verifybackup",
+    "pg_combinebackup",
+    "pg_archivecleanup",
+    "pg_test_fsync",
+    "pg_test_timing",
+    "oid2name",
+    "vacuumlo",
+];
 
 /// The function that starts a process. The library OS's, as `vfork` does, returns in the child
 /// first and then in the parent.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::options::{CLIENTS, FORK, INLINED, SERVER, SMALL};
+use super::options::{FORK, INLINED, SERVER, SMALL};
 use crate::record::{Link, Links};
 
 /// A whole-program link.
@@ -92,10 +92,10 @@ impl Unit {
         }
     }
 
-    fn add_program(&mut self, links: &Links, link: &Link, whole_archives: bool) -> Result<&mut Program> {
+    fn add_program(&mut self, links: &Links, link: &Link, whole: impl Fn(&Path) -> bool) -> Result<&mut Program> {
         for path in link.archives() {
             if !self.archives.iter().any(|archive| archive.path == path) {
-                self.archives.push(Archive { path: path.into(), whole: whole_archives });
+                self.archives.push(Archive { path: path.into(), whole: whole(path) });
             }
         }
         let libraries = self.add_libraries(links, link)?;
@@ -107,7 +107,10 @@ impl Unit {
     fn add_module(&mut self, links: &Links, link: &Link) -> Result<()> {
         let libraries = self.add_libraries(links, link)?;
         let (name, objects) = (link.name().to_owned(), link.objects.clone());
-        self.modules.push(Module { name, objects, archives: own_archives(link), libraries });
+        // what the program has already is not linked once more
+        let mut archives = own_archives(link);
+        archives.retain(|archive| self.archives.iter().all(|known| known.path != archive.path));
+        self.modules.push(Module { name, objects, archives, libraries });
         Ok(())
     }
 
@@ -138,11 +141,11 @@ fn own_archives(link: &Link) -> Vec<Archive> {
     link.archives().map(|path| Archive { path: path.into(), whole: false }).collect()
 }
 
-/// The server with everything that it can load, and our own objects beside it. Its archives are
+/// The server with everything that it can load, and our own objects beside it. PostgreSQL's own archives are
 /// taken whole: modules use functions of them that the server itself does not.
 pub fn server(links: &Links, glue: &[PathBuf], wrap: Vec<String>, os: &Path) -> Result<Unit> {
     let mut unit = Unit::empty(SERVER, os);
-    let program = unit.add_program(links, links.program(SERVER)?, true)?;
+    let program = unit.add_program(links, links.program(SERVER)?, |path| links.is_own(path))?;
     program.objects.extend(glue.iter().cloned());
     for module in links.modules() {
         unit.add_module(links, module)?;
@@ -153,11 +156,11 @@ pub fn server(links: &Links, glue: &[PathBuf], wrap: Vec<String>, os: &Path) -> 
     Ok(unit)
 }
 
-/// The client programs.
-pub fn clients(links: &Links, os: &Path) -> Result<Unit> {
-    let mut unit = Unit::empty("clients", os);
-    for name in CLIENTS {
-        unit.add_program(links, links.program(name)?, false)?;
+/// Programs that share one unit.
+pub fn programs(name: &'static str, names: &[&str], links: &Links, os: &Path) -> Result<Unit> {
+    let mut unit = Unit::empty(name, os);
+    for name in names {
+        unit.add_program(links, links.program(name)?, |_| false)?;
     }
     Ok(unit)
 }
@@ -205,9 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_share_archives_and_libraries() {
+    fn programs_share_archives_and_libraries() {
         let dir = record::miniature();
-        let unit = clients(&Links::read(dir.path()).unwrap(), Path::new("names.txt")).unwrap();
+        let links = Links::read(dir.path()).unwrap();
+        let unit = programs("clients", &["initdb", "psql"], &links, Path::new("names.txt")).unwrap();
         let json = json(&unit, dir.path());
         let programs = json!([
             { "name": "initdb", "objects": ["src/bin/initdb.o"], "libraries": [] },

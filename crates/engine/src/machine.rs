@@ -194,14 +194,16 @@ impl Machine {
         if self.system.is_lost() { Err(Error::Forked) } else { Ok(()) }
     }
 
-    /// The file in which a server's children find what their parent tells them is gone before anybody could read it:
-    /// it stays in memory.
+    /// The files by which a server tells its children what they need to know mean nothing to anybody else: they stay in memory, and
+    /// no tool that reads the directory meets them.
     pub(crate) fn keep_exec_files_in_memory(&self) -> Result<()> {
+        let (tree, read_write) = (self.system.namespace(), vfs::Access::ReadWrite);
+        let lay = |at: &str, e: vfs::Errno| Error::io(&format!("lay out {at}"), e);
         let at = format!("{}/pgsql_tmp", self.data);
-        self.system
-            .namespace()
-            .mount(at.as_bytes(), vfs::MemoryFs::new(None), vfs::Access::ReadWrite)
-            .map_err(|e| Error::io(&format!("lay out {at}"), e))
+        tree.mount(at.as_bytes(), vfs::MemoryFs::new(None), read_write).map_err(|e| lay(&at, e))?;
+        let at = format!("{}/global", self.data);
+        let names = [&b"config_exec_params"[..], b"config_exec_params.new"];
+        tree.mount_entries(at.as_bytes(), &*vfs::MemoryFs::new(None), &names, read_write).map_err(|e| lay(&at, e))
     }
 
     pub(crate) fn command(&self, program: &str, arguments: Vec<String>, environment: &[String]) -> Spawn {

@@ -504,3 +504,31 @@ fn an_owner_makes_files_when_they_are_wanted() {
     namespace.set_pending(None);
     assert_eq!(namespace.stat(&cwd, b"secret").unwrap_err(), Errno::NOENT);
 }
+
+#[test]
+fn mounted_entries_are_for_those_who_know_them() {
+    let namespace = common::namespace();
+    let data = MemoryFs::new(None);
+    data.insert_file(b"/global/old", 0o600, Content::Bytes(Bytes::from_static(b"left behind"))).unwrap();
+    data.insert_file(b"/global/kept", 0o600, Content::Bytes(Bytes::from_static(b"kept"))).unwrap();
+    namespace.mount(b"/data", data.clone(), Access::ReadWrite).unwrap();
+    let own = MemoryFs::new(None);
+    let names_of: [&[u8]; 2] = [b"old", b"new"];
+    namespace.mount_entries(b"/data/global", &*own, &names_of, Access::ReadWrite).unwrap();
+    assert_eq!(namespace.mount_entries(b"/data/global", &*own, &[b"old"], Access::ReadWrite), Err(Errno::BUSY));
+    assert_eq!(namespace.mount_entries(b"/data", &*own, &[b"a/b"], Access::ReadWrite), Err(Errno::INVAL));
+    assert_eq!(namespace.mount_entries(b"/data", &*own, &[b".."], Access::ReadWrite), Err(Errno::INVAL));
+
+    let cwd = namespace.root();
+    assert_eq!(namespace.stat(&cwd, b"/data/global/old").unwrap_err(), Errno::NOENT);
+    put(&namespace, &cwd, "/data/global/new", b"fresh");
+    namespace.rename(&cwd, b"/data/global/new", b"/data/global/old").unwrap();
+    assert_eq!(get(&namespace, &cwd, "/data/global/old").unwrap(), b"fresh");
+    assert_eq!(names(&namespace, &cwd, "/data/global"), ["kept"]);
+    assert_eq!(names(&namespace, &cwd, "/data"), ["global"]);
+    assert_eq!(namespace.rename(&cwd, b"/data/global/old", b"/data/global/kept"), Err(Errno::XDEV));
+
+    // What they hide is as it was, and shows again without them.
+    namespace.unmount(b"/data/global/old").unwrap();
+    assert_eq!(get(&namespace, &cwd, "/data/global/old").unwrap(), b"left behind");
+}

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use postgres_build::child;
 
 use super::ground::{Ground, remove};
-use super::run::{Site, owned};
+use super::run::{SETTINGS, Site, owned};
 use super::suite::{self, Suite};
 use crate::user::nobody;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(site: &Site) -> Result<()> {
     let data = site.folder.join("data");
     remove(&data)?;
     ground.folder(&data)?;
-    let mut settings = owned(&[("max_prepared_transactions", "2"), ("allow_in_place_tablespaces", "on")]);
+    let mut settings = owned(&SETTINGS);
     settings.extend(ground.settings(false)?);
     let exchange = Exchange { site, ground, data, settings };
 

@@ -18,7 +18,7 @@ use crate::folder::{Folder, copy};
 use crate::user::nobody;
 
 /// What all servers have. `pg_regress` sets its own temporary servers up alike.
-const SETTINGS: [(&str, &str); 3] =
+pub(crate) const SETTINGS: [(&str, &str); 3] =
     [("max_prepared_transactions", "2"), ("log_line_prefix", "%m [%p] %q%a "), ("fsync", "off")];
 
 /// Everything that runs need.

@@ -117,6 +117,32 @@ impl Namespace {
         })
     }
 
+    /// Shows entries of a file system's root directory in the directory `at`, under their own names. They need not exist yet, and can
+    /// be renamed to each other. Listings of `at` leave them out, with whatever they hide: they are for those who know of them.
+    ///
+    /// # Errors
+    /// As [`Namespace::mount`], for each of the paths; `EINVAL` also for a name with a slash in it.
+    pub fn mount_entries(&self, at: &[u8], fs: &dyn FileSystem, names: &[&[u8]], access: Access) -> Result<(), Errno> {
+        let (directory, root) = (mount_point(at)?, fs.root());
+        self.change(|table| {
+            for name in names {
+                let path = path::join(directory, name);
+                if mount_point(&path)? != path || name.contains(&b'/') {
+                    return Err(Errno::INVAL);
+                }
+                if table.at(&path).is_some() {
+                    return Err(Errno::BUSY);
+                }
+                let mut mount = Mount::new(&path, root.clone(), access);
+                mount.host = fs.host_path().map(Path::to_owned);
+                mount.entry = Some(name.to_vec());
+                mount.listed = false;
+                table.insert(Arc::new(mount));
+            }
+            Ok(())
+        })
+    }
+
     /// Shows a path of the host at its own place: a directory with all below it, or one entry of a directory, which need
     /// not exist yet. A second grant of the same path replaces the first. Links in `host_path` are followed now, once.
     ///

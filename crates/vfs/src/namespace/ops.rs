@@ -179,6 +179,12 @@ impl Namespace {
         for (below, mount) in table.below(&spot.path) {
             let (name, rest) = path::first(below);
             let known = entries.iter().position(|entry| entry.name == name);
+            if !mount.listed {
+                if let (Some(at), true) = (known, rest.is_empty()) {
+                    entries.remove(at);
+                }
+                continue;
+            }
             let entry = if rest.is_empty() {
                 let stat = mount_stat(mount);
                 let Ok(stat) = finish(stat) else { continue };

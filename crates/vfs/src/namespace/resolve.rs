@@ -188,7 +188,7 @@ impl Namespace {
         }
         let (old, old_last) = self.walk_entry(cwd, from)?;
         let (new, new_last) = self.walk_entry(cwd, to)?;
-        if !Arc::ptr_eq(&old.node.mount, &new.node.mount) {
+        if !old.node.mount.is_same_as(&new.node.mount) {
             return Err(Errno::XDEV);
         }
         if old_last != Last::Name || new_last != Last::Name {

@@ -15,6 +15,8 @@ pub(crate) struct Mount {
     pub(crate) root: Arc<dyn Directory>,
     /// Set if not the directory `root` is mounted, but this one entry of it.
     pub(crate) entry: Option<Vec<u8>>,
+    /// Listings of the directory that it is in show it.
+    pub(crate) listed: bool,
     pub(crate) access: Access,
     /// The directory `root`'s place on the host.
     pub(crate) host: Option<PathBuf>,
@@ -30,11 +32,17 @@ impl Mount {
             path: path.to_vec(),
             root,
             entry: None,
+            listed: true,
             access,
             host: None,
             synthetic: false,
             nested: AtomicBool::new(false),
         }
+    }
+
+    /// Whether an entry can be renamed from one to the other.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || Arc::ptr_eq(&self.root, &other.root)
     }
 
     pub(crate) fn is_nested(&self) -> bool {

@@ -138,6 +138,8 @@ impl Ground {
 
     fn start(&self, mut command: Command, log: &Path) -> Result<Server> {
         self.prepare(&mut command);
+        // where a stock module's libpq, which is the host's, finds the server, and as whom
+        command.env("PGHOST", self.socket()).env("PGUSER", "postgres");
         Server::start(command, &|| self.tool("pg_isready").arg("-q").status().is_ok_and(|status| status.success()), log)
     }
 

@@ -84,15 +84,16 @@ pub(crate) fn megabytes(path: &Path) -> Result<f64> {
     Ok(size as f64 / 1e6)
 }
 
-/// Builds programs of the workspace for release; their paths, in the same order.
+/// Builds programs of the workspace in a profile of cargo's; their paths, in the same order.
 pub(crate) fn programs<const N: usize>(
     workspace: &Workspace,
     progress: &Progress,
+    profile: &str,
     names: [&str; N],
 ) -> Result<[PathBuf; N]> {
     let step = progress.step(&format!("build {}", names.join(" and ")), 0);
     let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&workspace.root).args(["build", "--release"]);
+    command.current_dir(&workspace.root).args(["build", "--profile", profile]);
     command.args(names.map(|name| format!("--package={name}"))).arg("--message-format=json-render-diagnostics");
     let mut found = BTreeMap::new();
     child::lines(command, &mut |line| {

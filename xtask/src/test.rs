@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let excluded: String = low.iter().map(|name| format!(" --exclude {name}")).collect();
     let others = format!("test --workspace --no-fail-fast{excluded}");
     steps.push(Step::new("test the crates that need PostgreSQL", &others, true));
-    steps.push(Step::new("conformance", "xtask conformance core isolation", true));
+    steps.push(Step::new("conformance", "xtask conformance --debug core isolation", true));
     if let Some(only) = &arguments.only {
         steps.retain(|step| step.name.contains(only.as_str()));
         if steps.is_empty() {

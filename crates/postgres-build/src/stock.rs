@@ -18,6 +18,19 @@ use crate::{child, key, prune, source, tools, version};
 const CHECKS: u64 = 295;
 const OBJECTS: u64 = 1130;
 
+/// The client programs and the test programs, as folders of the build tree.
+const CLIENTS: [&str; 6] = [
+    "src/interfaces/libpq",
+    "src/bin/pg_config",
+    "src/bin/psql",
+    "src/bin/scripts",
+    "src/test/regress",
+    "src/test/isolation",
+];
+
+/// What extensions are compiled with, likewise.
+const INSTALLED: [&str; 6] = ["config", "src/include", "src/makefiles", "src/port", "src/common", "src/fe_utils"];
+
 /// How a stock server is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flavour {
@@ -66,13 +79,65 @@ impl Flavour {
 
 /// Builds and installs a stock server, or finds it in the cache. Returns the folder with `bin`, `lib` and `share`.
 pub fn install(flavour: Flavour, may_install: bool, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let make = |tree: &Tree<'_>| {
+        tree.make("", &[], &format!("compile {}", tree.title), OBJECTS)?;
+        tree.make("", &["-s", "install"], &format!("install {}", tree.title), 0)
+    };
+    build("stock 1", flavour, may_install, cache, progress, make)
+}
+
+/// As [`install`], without the server: `psql`, the programs that run tests, libpq, and what compiling an extension needs.
+pub fn install_clients(may_install: bool, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let make = |tree: &Tree<'_>| {
+        tree.make("src/backend", &["generated-headers"], "make PostgreSQL's headers", 0)?;
+        CLIENTS.iter().try_for_each(|part| tree.make(part, &["all"], &format!("compile {part}"), 0))?;
+        tree.make("src", &["install-local"], "install the makefiles", 0)?;
+        INSTALLED
+            .iter()
+            .chain(&CLIENTS)
+            .try_for_each(|part| tree.make(part, &["install"], &format!("install {part}"), 0))
+    };
+    build("stock clients 1", Flavour::Gcc, may_install, cache, progress, make)
+}
+
+/// A configured build tree of a stock server.
+struct Tree<'a> {
+    build: PathBuf,
+    stage: PathBuf,
+    title: String,
+    compiler: PathBuf,
+    progress: &'a Progress,
+}
+
+impl Tree<'_> {
+    /// Runs `make` in a folder of it. `objects`: about how many are compiled.
+    fn make(&self, inside: &str, arguments: &[&str], title: &str, objects: u64) -> Result<()> {
+        let mut command = child::command("make");
+        let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
+        command.arg("-C").arg(self.build.join(inside)).arg(format!("-j{jobs}")).args(arguments);
+        command.arg(format!("DESTDIR={}", self.stage.display()));
+        let prefix = format!("{} ", self.compiler.display());
+        let step = self.progress.step(title, objects);
+        counted(command, step, &|line| line.starts_with(&prefix) && line.contains(" -c "))
+    }
+}
+
+/// Finds an installation in the cache, or configures a tree, lets `make` compile and install it, and keeps what it has installed.
+fn build(
+    kind: &str,
+    flavour: Flavour,
+    may_install: bool,
+    cache: &Cache,
+    progress: &Progress,
+    make: impl FnOnce(&Tree<'_>) -> Result<()>,
+) -> Result<PathBuf> {
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     let source = source::obtain(cache, progress)?;
     tools::ensure(progress, may_install)?;
     let compiler = flavour.compiler()?;
     let arguments = flavour.arguments(&compiler)?;
     let mut sum = Sum::default();
-    sum.part("stock 1").part(&source.checksum).part(version::host_target()).part(banner(&compiler)?);
+    sum.part(kind).part(&source.checksum).part(version::host_target()).part(banner(&compiler)?);
     for argument in &arguments {
         sum.part(argument);
     }
@@ -100,19 +165,9 @@ pub fn install(flavour: Flavour, may_install: bool, cache: &Cache, progress: &Pr
         std::fs::write(&configured, "").with_context(|| format!("cannot write {}", configured.display()))?;
     }
 
-    let mut command = child::command("make");
-    let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
-    command.arg("-C").arg(&build).arg(format!("-j{jobs}"));
-    let prefix = format!("{} ", compiler.display());
-    let step = progress.step(&format!("compile {title}"), OBJECTS);
-    counted(command, step, &|line| line.starts_with(&prefix) && line.contains(" -c "))?;
-
     // Whoever finds the folder finds all of it.
     let stage = folder.join("stage");
-    let mut command = child::command("make");
-    command.arg("-C").arg(&build).args(["-s", "install"]).arg(format!("DESTDIR={}", stage.display()));
-    let step = progress.step(&format!("install {title}"), 0);
-    child::run(command)?;
+    make(&Tree { build: build.clone(), stage: stage.clone(), title, compiler, progress })?;
     let staged = stage.join(installed.strip_prefix("/").unwrap_or(&installed));
     std::fs::rename(&staged, &installed).with_context(|| format!("cannot write {}", installed.display()))?;
     for leftover in [stage, build, unpacked] {
@@ -120,7 +175,6 @@ pub fn install(flavour: Flavour, may_install: bool, cache: &Cache, progress: &Pr
             std::fs::remove_dir_all(&leftover).with_context(|| format!("cannot remove {}", leftover.display()))?;
         }
     }
-    step.finish("");
     Ok(installed)
 }
 

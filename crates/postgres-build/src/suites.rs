@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Cache;
 use crate::progress::Progress;
-use crate::stock::{self, Flavour};
-use crate::{child, source};
+use crate::{child, source, stock};
 
 /// What of the source tree the tests need.
 const PARTS: [&str; 5] =
@@ -49,7 +48,7 @@ include $(PGXS)
 /// ```
 #[derive(Debug, Clone)]
 pub struct Tests {
-    /// The stock installation.
+    /// A stock installation of `psql` and its like, without a server.
     pub install: PathBuf,
     /// Its folder for the makefiles of extensions, in which `pg_regress` is as well.
     pub pgxs: PathBuf,
@@ -76,7 +75,7 @@ pub struct Suite {
 
 /// Builds the tests, or finds them in the cache.
 pub fn obtain(may_install: bool, cache: &Cache, progress: &Progress) -> Result<Tests> {
-    let install = stock::install(Flavour::Gcc, may_install, cache, progress)?;
+    let install = stock::install_clients(may_install, cache, progress)?;
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     // beside the installation, so that it goes with it
     let folder = install.with_file_name("tests");

@@ -74,7 +74,7 @@ impl Lab {
             stock.insert(flavour, stock::install(flavour, true, &cache, &progress)?);
         }
         let pgbench = stock[&Flavour::Gcc].join("bin/pgbench");
-        let [bench, pglite] = build::programs(&workspace, &progress, ["bench", "pglite"])?;
+        let [bench, pglite] = build::programs(&workspace, &progress, "release", ["bench", "pglite"])?;
         let cores = sched_getaffinity(None).context("cannot tell the cores")?;
         let core = (0..1024).rev().find(|core| cores.is_set(*core)).context("this process has no core")?;
         let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;

@@ -7,15 +7,12 @@ use super::ground::Ground;
 use super::run::Site;
 use super::server::Server;
 use super::suite::{self, Suite};
-use crate::user::nobody;
 
 /// Takes the times, and prints them.
 pub(crate) fn run(site: &Site, pairs: u32) -> Result<Value> {
     let suite = suite::choose(suite::all(&site.tests)?, &["core".into()])?;
     let suite = suite.first().context("there is no suite core")?;
-    // stock servers refuse to run as root
-    let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
-    let ground = Ground::new(site, user)?;
+    let ground = Ground::with_stock(site)?;
     let mut settings = ground.settings(false)?;
     settings.extend(site.settings.iter().cloned());
     let log = |name: &str| site.output.join(format!("compare-{name}.log"));

@@ -8,7 +8,6 @@ use postgres_build::child;
 use super::ground::{Ground, remove};
 use super::run::{SETTINGS, Site, owned};
 use super::suite::{self, Suite};
-use crate::user::nobody;
 
 /// Who has the directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,9 +32,7 @@ pub(crate) fn run(site: &Site) -> Result<()> {
         found.with_context(|| format!("there is no suite {name}"))
     };
     let (core, plpgsql) = (named("core")?, named("plpgsql")?);
-    // stock servers refuse to run as root
-    let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
-    let ground = Ground::new(site, user)?;
+    let ground = Ground::with_stock(site)?;
     let data = site.folder.join("data");
     remove(&data)?;
     ground.folder(&data)?;

@@ -6,17 +6,19 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use postgres_build::child;
+use postgres_build::layout::Cache;
+use postgres_build::stock::{self, Flavour};
 
 use super::run::Site;
 use super::server::{PORT, Server};
 use crate::folder::{copy, reachable};
-use crate::user::run_as;
+use crate::user::{nobody, run_as};
 
 /// Programs, tests, a folder that all share, and the user that everything runs as.
 pub(crate) struct Ground {
     /// PostgreSQL's tests: `source`, `lib`, `share`.
     pub(crate) tests: PathBuf,
-    /// The stock installation.
+    /// A stock installation, with or without a server.
     install: PathBuf,
     /// Its makefiles for extensions, with the test programs.
     pgxs: PathBuf,
@@ -28,8 +30,19 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Clears a place for `user`. What that user cannot read is copied.
+    /// Clears a place for servers of ours, and test programs, that run as `user`. What that user cannot read is copied.
     pub(crate) fn new(site: &Site, user: Option<(u32, u32)>) -> Result<Self> {
+        Self::with(site, &site.tests.install, user)
+    }
+
+    /// Clears a place for stock servers as well, which refuse to run as root.
+    pub(crate) fn with_stock(site: &Site) -> Result<Self> {
+        let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
+        let install = stock::install(Flavour::Gcc, true, &Cache::from_environment()?, &site.progress)?;
+        Self::with(site, &install, user)
+    }
+
+    fn with(site: &Site, install: &Path, user: Option<(u32, u32)>) -> Result<Self> {
         let place = |path: &Path, name: &str| -> Result<PathBuf> {
             if user.is_none() || reachable(path) {
                 return Ok(path.to_owned());
@@ -47,8 +60,8 @@ impl Ground {
             );
             Ok(copied)
         };
-        let install = place(&site.tests.install, "install")?;
         let pgxs = site.tests.pgxs.strip_prefix(&site.tests.install).context("pg_config names a strange folder")?;
+        let install = place(install, "install")?;
         let shared = site.folder.join("shared");
         remove(&shared)?;
         let ground = Self {

@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// One of PostgreSQL's settings for the server; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
+    /// Serve with a debug build of pglite, whose checks are on
+    #[arg(long)]
+    debug: bool,
     /// Take the time of `core` in so many pairs, ours and a stock server's, instead
     #[arg(long, value_name = "PAIRS", conflicts_with_all = ["variant", "repeat", "suites"], value_parser = clap::value_parser!(u32).range(1..=100))]
     compare: Option<u32>,
@@ -56,7 +59,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask conformance                              every suite, once: about ten minutes
-  cargo xtask conformance core isolation               what CI runs
+  cargo xtask conformance --debug core isolation       what CI runs
   cargo xtask conformance contrib/hstore modules       one suite, and a folder of them
   cargo xtask conformance core --variant memory,user   other servers
   cargo xtask conformance core --repeat 20             twenty times in one process
@@ -77,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let site = Site::set_up(arguments.settings.clone())?;
+    let site = Site::set_up(arguments.settings.clone(), arguments.debug)?;
     let exceptions = Exceptions::read(&Workspace::compiled_from().root)?;
     if let Some(pairs) = arguments.compare {
         let compared = compare::run(&site, pairs)?;

@@ -56,12 +56,12 @@ pub(crate) struct TestResult {
 
 impl Site {
     /// Builds everything.
-    pub(crate) fn set_up(settings: Vec<(String, String)>) -> Result<Self> {
+    pub(crate) fn set_up(settings: Vec<(String, String)>, debug: bool) -> Result<Self> {
         let progress = Progress::new();
         let workspace = Workspace::compiled_from();
         build::for_this_machine()?;
         let tests = suites::obtain(true, &Cache::from_environment()?, &progress)?;
-        let [pglite] = build::programs(&workspace, &progress, ["pglite"])?;
+        let [pglite] = build::programs(&workspace, &progress, if debug { "dev" } else { "release" }, ["pglite"])?;
         let folder = Folder::create(&std::env::temp_dir())?;
         let output = workspace.root.join("target/conformance");
         std::fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;

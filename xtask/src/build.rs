@@ -9,7 +9,7 @@ use postgres_build::layout::{Cache, Workspace};
 use postgres_build::pipeline::{self, Request};
 use postgres_build::prepared::Prepared;
 use postgres_build::progress::Progress;
-use postgres_build::version;
+use postgres_build::{version, wasm};
 
 /// What to build.
 #[derive(clap::Args)]
@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
 /// Builds, then says what there is.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let progress = Progress::new();
+    if arguments.target == wasm::TARGET {
+        return for_webassembly(arguments, &progress);
+    }
     let request = Request {
         target: arguments.target.clone(),
         may_install: !arguments.no_install,
@@ -54,6 +57,24 @@ pub(crate) fn for_this_machine() -> Result<Prepared> {
     pipeline::build(&request, &Workspace::compiled_from(), &Cache::from_environment()?, &Progress::new())
 }
 
+/// The WebAssembly modules, which are no prepared build.
+fn for_webassembly(arguments: &Arguments, progress: &Progress) -> Result<()> {
+    let (workspace, cache) = (Workspace::compiled_from(), Cache::from_environment()?);
+    let modules = wasm::build(!arguments.no_install, &workspace, &cache, progress)?;
+    if let Some(path) = &arguments.result_file {
+        std::fs::write(path, modules.folder.as_os_str().as_encoded_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let description = &modules.description;
+    println!("PostgreSQL {} for {} in {}", description.postgres_version, wasm::TARGET, modules.folder.display());
+    println!("{} loadable modules linked in", description.modules.len());
+    for path in [modules.reactor(), modules.command()] {
+        println!("{:>10.1} MB  {}", megabytes(&path)?, path.file_name().unwrap_or_default().display());
+    }
+    steps(progress);
+    Ok(())
+}
+
 fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
     let manifest = &prepared.manifest;
     println!("PostgreSQL {} for {} in {}", manifest.postgres_version, manifest.target, prepared.folder.display());
@@ -68,6 +89,11 @@ fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
     for path in files {
         println!("{:>10.1} MB  {}", megabytes(&path)?, path.file_name().unwrap_or_default().display());
     }
+    steps(progress);
+    Ok(())
+}
+
+fn steps(progress: &Progress) {
     let steps = progress.finished();
     for (name, duration) in &steps {
         println!("{:>10.1} s   {name}", duration.as_secs_f64());
@@ -75,7 +101,6 @@ fn summary(prepared: &Prepared, progress: &Progress) -> Result<()> {
     if steps.is_empty() {
         println!("everything was in the cache");
     }
-    Ok(())
 }
 
 /// A file's size in megabytes.

@@ -10,6 +10,7 @@ mod prepared;
 mod setup;
 mod test;
 mod user;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,8 @@ enum Command {
     Prepared(prepared::Arguments),
     /// Run everything that CI runs: format, lints, and the tests of every crate
     Test(test::Arguments),
+    /// Build the WebAssembly modules, and test them in their host, which compiles wasmtime
+    Wasm(wasm::Arguments),
     /// Show what libpglite can do
     Demo,
     /// Measure it against stock servers
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Build(arguments) => build::run(&arguments),
         Command::Prepared(arguments) => prepared::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Wasm(arguments) => wasm::run(&arguments),
         Command::Demo => demo::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),

@@ -11,8 +11,12 @@ pub(crate) const QUERY: usize = 1;
 
 /// The area.
 pub struct Cma {
-    start: NonNull<u8>,
+    /// Where a query begins: what is before it, one byte, is nobody's, and may be address 0.
+    query: NonNull<u8>,
+    /// With that byte.
     size: usize,
+    /// It is ours to free.
+    owned: bool,
 }
 
 // SAFETY: it is plain memory; who uses it when is the module's doc.
@@ -27,12 +31,23 @@ impl Cma {
     pub fn new(size: usize) -> Option<Cma> {
         let layout = layout(size).filter(|_| size > QUERY + 2)?;
         // SAFETY: the layout has a size.
-        NonNull::new(unsafe { alloc_zeroed(layout) }).map(|start| Cma { start, size })
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // SAFETY: there are more bytes than that.
+        Some(Cma { query: unsafe { start.add(QUERY) }, size, owned: true })
+    }
+
+    /// Takes one that is there: `query` is its offset 1, and it has `size` bytes from offset 0.
+    ///
+    /// # Safety
+    /// The bytes from `query` on are there for as long as this is, and used as the module's doc says.
+    pub unsafe fn at(query: *mut u8, size: usize) -> Option<Cma> {
+        let query = NonNull::new(query).filter(|_| size > QUERY + 2)?;
+        Some(Cma { query, size, owned: false })
     }
 
     /// Its first byte; [`QUERY`] and all other offsets count from here.
     pub fn start(&self) -> *mut u8 {
-        self.start.as_ptr()
+        self.query.as_ptr().wrapping_sub(QUERY)
     }
 
     /// Its size in bytes.
@@ -53,9 +68,9 @@ impl Cma {
     /// A query of `length` bytes, at most [`Cma::longest`], and the place for its reply.
     pub fn split(&mut self, length: usize) -> (&[u8], &mut [u8]) {
         // SAFETY: the area is ours during the call, and as long as the layout says.
-        let all = unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) };
-        let (query, reply) = all.split_at_mut(Cma::reply_offset(length));
-        (&query[QUERY..QUERY + length], reply)
+        let all = unsafe { std::slice::from_raw_parts_mut(self.query.as_ptr(), self.size - QUERY) };
+        let (query, reply) = all.split_at_mut(Cma::reply_offset(length) - QUERY);
+        (&query[..length], reply)
     }
 
     /// The C string at the place of the query, and forgets it.
@@ -63,16 +78,18 @@ impl Cma {
         let (all, _) = self.split(self.longest());
         let text = all.split(|b| *b == 0).next().unwrap_or_default().to_vec();
         // SAFETY: in the area; no slice of it is in use any more.
-        unsafe { self.start.as_ptr().add(QUERY).write(0) };
+        unsafe { self.query.as_ptr().write(0) };
         text
     }
 }
 
 impl Drop for Cma {
     fn drop(&mut self) {
-        if let Some(layout) = layout(self.size) {
+        if self.owned
+            && let Some(layout) = layout(self.size)
+        {
             // SAFETY: allocated with this layout.
-            unsafe { dealloc(self.start.as_ptr(), layout) };
+            unsafe { dealloc(self.start(), layout) };
         }
     }
 }
@@ -96,5 +113,17 @@ mod tests {
         assert_eq!(cma.take_text(), b"");
         assert_eq!(cma.split(cma.longest()).1.len(), 0);
         assert!(Cma::new(2).is_none() && Cma::new(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn an_area_may_be_somebody_elses() {
+        let mut bytes = *b"\0SELECT 1\0reply";
+        // SAFETY: there are so many bytes, and nobody else uses them.
+        let mut cma = unsafe { Cma::at(bytes.as_mut_ptr().add(1), bytes.len()) }.unwrap();
+        let (query, reply) = cma.split(8);
+        assert_eq!((query, &*reply), (b"SELECT 1".as_slice(), b"reply".as_slice()));
+        assert_eq!((cma.size(), cma.start()), (15, bytes.as_mut_ptr()));
+        drop(cma);
+        assert_eq!(bytes[1], b'S');
     }
 }

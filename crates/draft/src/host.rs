@@ -78,7 +78,12 @@ impl<E: Engine, W: Write> Host<E, W> {
     pub fn new(engine: E, parameters: Parameters, output: W) -> Result<Host<E, W>, String> {
         let cma = Cma::new(parameters.cma)
             .ok_or_else(|| format!("there is no memory for a memory area of {} bytes", parameters.cma))?;
-        Ok(Host {
+        Ok(Host::with_area(engine, parameters, output, cma))
+    }
+
+    /// As [`Host::new`], with a memory area that is there already.
+    pub fn with_area(engine: E, parameters: Parameters, output: W, cma: Cma) -> Host<E, W> {
+        Host {
             engine,
             files: Files::new(&parameters.data),
             repl: Repl::new(parameters.color),
@@ -92,7 +97,7 @@ impl<E: Engine, W: Write> Host<E, W> {
             rejected: false,
             read: 0,
             channel: 0,
-        })
+        }
     }
 
     /// The environment of now, where nothing is open that began with another. The memory area stays what it is.

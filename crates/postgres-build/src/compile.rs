@@ -118,12 +118,23 @@ fn write_recorder(path: &Path, compiler: &Path) -> Result<()> {
 }
 
 /// Runs a command with all its output in a log file; `counts` says which lines are progress.
-fn logged(
+pub(crate) fn logged(
     command: Command,
     log: &Path,
-    mut step: crate::progress::Step<'_>,
+    step: crate::progress::Step<'_>,
     counts: &dyn Fn(&str) -> bool,
 ) -> Result<()> {
+    logged_part(command, log, step, counts)?.finish("");
+    Ok(())
+}
+
+/// As [`logged`], for a step of several commands: the step goes on.
+pub(crate) fn logged_part<'a>(
+    command: Command,
+    log: &Path,
+    mut step: crate::progress::Step<'a>,
+    counts: &dyn Fn(&str) -> bool,
+) -> Result<crate::progress::Step<'a>> {
     let context = || format!("cannot write {}", log.display());
     let mut file = std::io::BufWriter::new(std::fs::File::create(log).with_context(context)?);
     let mut written = Ok(());
@@ -137,6 +148,5 @@ fn logged(
     })
     .with_context(|| format!("all of its output is in {}", log.display()))?;
     written.and_then(|()| file.flush()).with_context(context)?;
-    step.finish("");
-    Ok(())
+    Ok(step)
 }

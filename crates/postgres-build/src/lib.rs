@@ -35,3 +35,5 @@ pub mod suites;
 pub mod template;
 #[cfg(feature = "builder")]
 pub mod tools;
+#[cfg(feature = "builder")]
+pub mod wasm;

@@ -14,7 +14,12 @@ const CHECKOUT: &str = "checkout";
 
 /// The folder, without the crates of another checkout.
 pub(crate) fn folder(workspace: &Workspace, cache: &Cache) -> Result<PathBuf> {
-    let folder = cache.folder("cargo");
+    named(workspace, cache, "cargo", "release")
+}
+
+/// As [`folder`], with another name in the cache; `profile` is where cargo puts what it compiles, below it.
+pub(crate) fn named(workspace: &Workspace, cache: &Cache, name: &str, profile: &str) -> Result<PathBuf> {
+    let folder = cache.folder(name);
     let owner = folder.join(CHECKOUT);
     let root = workspace.root.as_os_str().as_encoded_bytes();
     if std::fs::read(&owner).is_ok_and(|known| known == root) {
@@ -22,7 +27,7 @@ pub(crate) fn folder(workspace: &Workspace, cache: &Cache) -> Result<PathBuf> {
     }
     let context = || format!("cannot prepare {}", folder.display());
     std::fs::create_dir_all(&folder).with_context(context)?;
-    forget(&workspace.root.join("crates"), &folder.join("release/.fingerprint")).with_context(context)?;
+    forget(&workspace.root.join("crates"), &folder.join(profile).join(".fingerprint")).with_context(context)?;
     std::fs::write(&owner, root).with_context(context)?;
     Ok(folder)
 }

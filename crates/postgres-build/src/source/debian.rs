@@ -29,16 +29,7 @@ pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
         Path::new(KEYRING).exists(),
         "this is not a Debian with the package debian-archive-keyring: there is no {KEYRING}"
     );
-    let targets = child::output(child::command("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-    ]))?;
-    let Some(mirror) = mirror(&targets) else {
-        bail!("apt knows no mirror of Debian: run `apt-get update` first");
-    };
-    let config = configure(state, mirror)?;
+    let config = configuration(state, SUITE)?;
     let apt = |folder: &Path, arguments: &[&str]| {
         let mut command = child::command("apt-get");
         command.env("APT_CONFIG", &config).current_dir(folder).args(arguments);
@@ -66,6 +57,21 @@ pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
     Ok(Fetched { tarball, version: file.version, checksum })
 }
 
+/// A private configuration of apt, with its state in the same folder; its path. Of the suite that has the newest source it knows sources, of
+/// others packages.
+pub(crate) fn configuration(state: &Path, suite: &str) -> Result<PathBuf> {
+    let targets = child::output(child::command("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(REPO_URI)",
+        "Created-By: Packages",
+    ]))?;
+    let Some(mirror) = mirror(&targets) else {
+        bail!("apt knows no mirror of Debian: run `apt-get update` first");
+    };
+    configure(state, mirror, suite)
+}
+
 /// The mirror that the machine's packages come from.
 fn mirror(targets: &str) -> Option<&str> {
     let mut uris = targets.lines().map(str::trim).filter(|uri| !uri.contains("security"));
@@ -73,12 +79,13 @@ fn mirror(targets: &str) -> Option<&str> {
 }
 
 /// Writes apt's private configuration and returns its path.
-fn configure(state: &Path, mirror: &str) -> Result<PathBuf> {
+fn configure(state: &Path, mirror: &str, suite: &str) -> Result<PathBuf> {
     let context = || format!("cannot write to {}", state.display());
     for folder in ["state/lists/partial", "cache/archives/partial"] {
         std::fs::create_dir_all(state.join(folder)).with_context(context)?;
     }
-    let sources = format!("deb-src [signed-by={KEYRING}] {mirror} {SUITE} main\n");
+    let kind = if suite == SUITE { "deb-src" } else { "deb" };
+    let sources = format!("{kind} [signed-by={KEYRING}] {mirror} {suite} main\n");
     std::fs::write(state.join("sources.list"), sources).with_context(context)?;
     std::fs::write(state.join("status"), "").with_context(context)?;
     let path = state.join("apt.conf");

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use debian::KEYRING as DEBIAN_KEYRING;
+pub(crate) use debian::configuration as debian_configuration;
 
 use crate::hash::{self, Sum};
 use crate::layout::{Cache, CachedSource};

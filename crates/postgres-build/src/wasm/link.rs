@@ -1,0 +1,126 @@
+//! Links the modules.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Toolchain;
+use super::guest::{self, Guest};
+use super::modules::{self, Module};
+use super::tree::Tree;
+use crate::child;
+use crate::layout::Workspace;
+use crate::record::Links;
+
+/// Size of the memory area at address 1, and of the stack behind it, in bytes. A stack that ends goes on in the memory area, which is no data of
+/// PostgreSQL's; but `max_stack_depth` ends it long before.
+const AREA: u64 = 12 << 20;
+const STACK: u64 = 4 << 20;
+
+/// What the reactor exports, beside its memory: `pglite_compat.h`, the buffers, and a plain session.
+const EXPORTS: [&str; 18] = [
+    "_initialize",
+    "pgl_initdb",
+    "pg_initdb",
+    "pg_conf",
+    "pgl_backend",
+    "use_wire",
+    "interactive_write",
+    "use_cma",
+    "interactive_one",
+    "interactive_read",
+    "clear_error",
+    "get_channel",
+    "get_buffer_size",
+    "get_buffer_addr",
+    "pgl_cma",
+    "pgl_shutdown",
+    "pgl_closed",
+    "pgl_pump",
+];
+
+/// The functions of PostgreSQL that the reactor's glue is around, beside those of `glue/wrap.txt`.
+const REACTOR_WRAPPED: [&str; 4] = ["pq_startmsgread", "ReadyForQuery", "exit", "abort"];
+
+/// What of `glue/` is for any standalone session, and what it wraps.
+const SHARED_GLUE: [&str; 2] = ["session.c", "standalone.c"];
+const SHARED_WRAPPED: [&str; 5] =
+    ["InitProcess", "InitializeSearchPath", "InitializeSessionUserIdStandalone", "secure_read", "secure_write"];
+
+/// Links all three into `output`; the names of the loadable modules that are in them.
+pub(super) fn link(
+    tree: &Tree,
+    guest: &Guest,
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    work: &Path,
+    output: &Path,
+) -> Result<Vec<String>> {
+    let links = Links::read(&tree.build)?;
+    let server = links.program("postgres")?;
+    let mut found = Vec::new();
+    for link in links.modules() {
+        found.push(Module::read(link, toolchain)?);
+    }
+    let compile = |name: &str, source: &Path, flags: &[String]| -> Result<PathBuf> {
+        let object = work.join(name).with_extension("o");
+        guest::compile(toolchain, guest, flags, source, &object)?;
+        Ok(object)
+    };
+    let mut flags = vec!["-D_GNU_SOURCE".to_owned()];
+    flags.extend([&tree.build, &tree.source].map(|root| format!("-I{}", root.join("src/include").display())));
+    flags.push(format!("-DPGL_POSTGRES_C=\"{}\"", tree.source.join("src/backend/tcop/postgres.c").display()));
+
+    let table = work.join("table.c");
+    std::fs::write(&table, modules::table(&found)).context("cannot write the table of modules")?;
+    let mut own = vec![
+        compile("first", &guest.glue("first.c"), &[])?,
+        compile("support", &guest.glue("support.c"), &[])?,
+        compile("commands", &guest.glue("commands.c"), &[])?,
+        compile("table", &table, &[])?,
+        compile("postgres", &guest.glue("postgres.c"), &flags)?,
+    ];
+    for name in SHARED_GLUE {
+        own.push(compile(name, &workspace.glue().join(name), &flags)?);
+    }
+    let replaced = tree.build.join("src/backend/tcop/postgres.o").canonicalize()?;
+    let objects = server.objects.iter().filter(|object| **object != replaced);
+    let mut all = own;
+    all.extend(objects.cloned());
+    all.extend(found.iter().flat_map(|module| module.objects.iter().cloned()));
+    all.extend(server.archives().map(Path::to_owned));
+    let wrap = |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("-Wl,--wrap={name}")).collect() };
+
+    let mut reactor = wrap(&SHARED_WRAPPED);
+    reactor.extend(wrap(&REACTOR_WRAPPED));
+    reactor.extend(["-nostartfiles".into(), "-Wl,--no-entry".into()]);
+    reactor.extend(EXPORTS.iter().map(|name| format!("-Wl,--export={name}")));
+    reactor.push(format!("-Wl,-z,stack-size={}", AREA + STACK));
+    program(toolchain, guest, &all, &reactor, &output.join("libpglite.wasm"))?;
+
+    let mut command = wrap(&SHARED_WRAPPED);
+    command.extend(wrap(&["__main_argc_argv"]));
+    command.extend(["-Wl,--export=pgl_interrupt_block".to_owned()]);
+    command.push(format!("-Wl,-z,stack-size={STACK}"));
+    program(toolchain, guest, &all, &command, &output.join("pglite-stdio.wasm"))?;
+
+    let initdb = links.program("initdb")?;
+    let mut all = vec![
+        compile("initdb-support", &guest.glue("support.c"), &[])?,
+        compile("alone", &guest.glue("alone.c"), &[])?,
+        compile("host_commands", &guest.glue("host_commands.c"), &[])?,
+    ];
+    all.extend(initdb.objects.iter().cloned());
+    all.extend(initdb.archives().map(Path::to_owned));
+    all.push(tree.build.join("src/interfaces/libpq/libpq.a"));
+    let stack = vec![format!("-Wl,-z,stack-size={STACK}")];
+    program(toolchain, guest, &all, &stack, &output.join("initdb.wasm"))?;
+    Ok(found.into_iter().map(|module| module.name).collect())
+}
+
+fn program(toolchain: &Toolchain, guest: &Guest, objects: &[PathBuf], flags: &[String], output: &Path) -> Result<()> {
+    let mut command = child::command(&toolchain.clang);
+    command.args(toolchain.flags()).args(flags).args(["-Wl,--stack-first", "-Wl,--strip-all"]);
+    command.args(objects).args(guest::link_flags(guest)).arg("-o").arg(output);
+    child::run(command).with_context(|| format!("cannot link {}", output.display()))
+}

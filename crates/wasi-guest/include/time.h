@@ -1,0 +1,3 @@
+#pragma once
+#include_next <time.h>
+void tzset(void);

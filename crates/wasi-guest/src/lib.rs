@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+// What a host can test, it tests.
+#![cfg_attr(not(target_os = "wasi"), allow(dead_code))]
+
+mod copies;
+mod pages;
+mod paths;
+mod pending;
+
+#[cfg(target_os = "wasi")]
+mod wasi;

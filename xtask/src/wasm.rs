@@ -1,0 +1,43 @@
+//! `cargo xtask wasm`: the modules, and the tests of their host. Apart from `test`, since they need a compiler for WebAssembly, and wasmtime.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use postgres_build::layout::{Cache, Workspace};
+use postgres_build::progress::Progress;
+use postgres_build::{child, wasm};
+
+/// What to do.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out format and lints
+    #[arg(long)]
+    only_tests: bool,
+    /// Only the tests whose name has this in it
+    #[arg(value_name = "TEST")]
+    test: Option<String>,
+}
+
+/// Builds, lints, tests.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let workspace = Workspace::compiled_from();
+    let cache = Cache::from_environment()?;
+    let modules = wasm::build(true, &workspace, &cache, &Progress::new())?;
+    let target = wasm::host_target(&workspace, &cache)?;
+    let host = workspace.root.join("crates/wasm-host");
+    let cargo = |words: &str| -> Result<()> {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .current_dir(&host)
+            .env("PGLITE_WASM", &modules.folder)
+            .env("CARGO_TARGET_DIR", &target)
+            .args(words.split_whitespace());
+        child::lines(command, &mut |line| println!("{line}"))
+            .with_context(|| format!("`cargo {words}` in crates/wasm-host"))
+    };
+    if !arguments.only_tests {
+        cargo("fmt --check")?;
+        cargo("clippy --release --all-targets -- -D warnings")?;
+    }
+    cargo(&format!("test --release {}", arguments.test.as_deref().unwrap_or_default()))
+}

@@ -8,6 +8,7 @@ mod dist;
 mod folder;
 mod prepared;
 mod setup;
+mod tap;
 mod test;
 mod user;
 mod wasm;
@@ -57,6 +58,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run PostgreSQL's own regression tests against a server inside our process
     Conformance(conformance::Arguments),
+    /// Run PostgreSQL's own TAP tests against an installation whose programs are pglite
+    Tap(tap::Arguments),
     /// Make release archives
     Dist,
 }
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo => demo::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
         Command::Dist => dist::run(),
     }
 }

@@ -66,52 +66,52 @@ pub(crate) fn collect(more: impl Iterator<Item = i32>) {
 /// A parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Command {
-    words: Vec<String>,
-    input: Option<String>,
-    output: Option<(String, bool)>,
-    error: Option<String>,
+    words: Vec<Vec<u8>>,
+    input: Option<Vec<u8>>,
+    output: Option<(Vec<u8>, bool)>,
+    error: Option<Vec<u8>>,
     error_to_output: bool,
 }
 
-fn parse(line: &str) -> Option<Command> {
+fn parse(line: &[u8]) -> Option<Command> {
     let mut command = Command::default();
-    let mut rest = line.trim_end().chars().peekable();
-    let mut word = String::new();
+    let mut rest = line.trim_ascii_end().iter().copied().peekable();
+    let mut word = Vec::new();
     let mut in_word = false;
-    let mut words: Vec<(String, bool)> = Vec::new();
+    let mut words: Vec<(Vec<u8>, bool)> = Vec::new();
     while let Some(c) = rest.next() {
         match c {
-            '\'' => {
+            b'\'' => {
                 in_word = true;
                 loop {
                     match rest.next()? {
-                        '\'' => break,
+                        b'\'' => break,
                         c => word.push(c),
                     }
                 }
             }
-            '"' => {
+            b'"' => {
                 in_word = true;
                 loop {
                     match rest.next()? {
-                        '"' => break,
-                        '\\' => match rest.next()? {
-                            c @ ('"' | '\\' | '$' | '`') => word.push(c),
-                            c => word.extend(['\\', c]),
+                        b'"' => break,
+                        b'\\' => match rest.next()? {
+                            c @ (b'"' | b'\\' | b'$' | b'`') => word.push(c),
+                            c => word.extend([b'\\', c]),
                         },
-                        '$' | '`' => return None,
+                        b'$' | b'`' => return None,
                         c => word.push(c),
                     }
                 }
             }
-            '\\' => {
+            b'\\' => {
                 in_word = true;
                 word.push(rest.next()?);
             }
-            '<' | '>' => {
-                let mut operator = String::new();
-                if in_word && word == "2" && c == '>' {
-                    operator.push('2');
+            b'<' | b'>' => {
+                let mut operator = Vec::new();
+                if in_word && word == b"2" && c == b'>' {
+                    operator.push(b'2');
                     word.clear();
                     in_word = false;
                 }
@@ -119,13 +119,13 @@ fn parse(line: &str) -> Option<Command> {
                     words.push((std::mem::take(&mut word), false));
                 }
                 operator.push(c);
-                while let Some(c) = rest.next_if(|c| matches!(c, '>' | '&')) {
+                while let Some(c) = rest.next_if(|c| matches!(c, b'>' | b'&')) {
                     operator.push(c);
                 }
                 words.push((operator, true));
             }
-            '|' | '&' | ';' | '(' | ')' | '$' | '`' | '*' | '?' | '#' | '\n' => return None,
-            c if c.is_whitespace() => {
+            b'|' | b'&' | b';' | b'(' | b')' | b'$' | b'`' | b'*' | b'?' | b'#' | b'\n' => return None,
+            c if c.is_ascii_whitespace() => {
                 if std::mem::take(&mut in_word) {
                     words.push((std::mem::take(&mut word), false));
                 }
@@ -146,12 +146,12 @@ fn parse(line: &str) -> Option<Command> {
             continue;
         }
         let (target, _) = words.next().filter(|(_, operator)| !operator)?;
-        match text.as_str() {
-            "<" => command.input = Some(target),
-            ">" => command.output = Some((target, false)),
-            ">>" => command.output = Some((target, true)),
-            "2>" => command.error = Some(target),
-            "2>&" if target == "1" => command.error_to_output = true,
+        match text.as_slice() {
+            b"<" => command.input = Some(target),
+            b">" => command.output = Some((target, false)),
+            b">>" => command.output = Some((target, true)),
+            b"2>" => command.error = Some(target),
+            b"2>&" if target == b"1" => command.error_to_output = true,
             _ => return None,
         }
     }
@@ -169,9 +169,9 @@ pub(crate) enum Pipe {
 }
 
 /// Starts a command; the caller's end of the pipe is entered in its descriptors.
-pub(crate) fn start(p: &Process, line: &str, pipe: Pipe) -> Result<(Job, i32)> {
+pub(crate) fn start(p: &Process, line: &[u8], pipe: Pipe) -> Result<(Job, i32)> {
     if pipe == Pipe::FromOutput
-        && let Some(answer) = p.system.answers.get(line)
+        && let Some(answer) = str::from_utf8(line).ok().and_then(|line| p.system.answers.get(line))
     {
         return Ok((Job::Answered, answered(p, answer)?));
     }
@@ -184,7 +184,7 @@ pub(crate) fn start(p: &Process, line: &str, pipe: Pipe) -> Result<(Job, i32)> {
             (Some(Object::kernel(theirs)), p.local.fds.borrow_mut().insert(Object::kernel(ours), true))
         }
     };
-    let own = parse(line).filter(|c| p.system.find_program(c.words[0].as_bytes()).is_some());
+    let own = parse(line).filter(|c| p.system.find_program(&c.words[0]).is_some());
     let job = match own {
         Some(command) => start_own(p, command, theirs, pipe).map(Job::Own),
         None if p.system.policy.programs => start_host(p, line, theirs, pipe).map(Job::Host),
@@ -202,13 +202,13 @@ fn answered(p: &Process, answer: &str) -> Result<i32> {
 }
 
 fn start_own(p: &Process, command: Command, pipe_end: Option<Object>, pipe: Pipe) -> Result<i32> {
-    let program = p.system.find_program(command.words[0].as_bytes()).ok_or(Errno::NOENT)?;
+    let program = p.system.find_program(&command.words[0]).ok_or(Errno::NOENT)?;
     let mut fds: FdTable = p.local.fds.borrow().inherit();
     if let Some(end) = pipe_end {
         fds.set_standard(usize::from(pipe == Pipe::FromOutput), end);
     }
-    let open = |path: &str, flags: i32| -> Result<Object> {
-        let opened = p.system.namespace.open_with_access(&p.local.cwd.borrow(), path.as_bytes(), flags, 0o600)?;
+    let open = |path: &[u8], flags: i32| -> Result<Object> {
+        let opened = p.system.namespace.open_with_access(&p.local.cwd.borrow(), path, flags, 0o600)?;
         crate::abi::fds::object_of(opened)
     };
     if let Some(path) = &command.input {
@@ -246,7 +246,9 @@ fn start_own(p: &Process, command: Command, pipe_end: Option<Object>, pipe: Pipe
     Ok(pid)
 }
 
-fn start_host(p: &Process, line: &str, pipe_end: Option<Object>, pipe: Pipe) -> Result<i32> {
+fn start_host(p: &Process, line: &[u8], pipe_end: Option<Object>, pipe: Pipe) -> Result<i32> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::process::CommandExt;
     use std::process::Stdio;
     let fds = p.local.fds.borrow();
@@ -263,7 +265,7 @@ fn start_host(p: &Process, line: &str, pipe_end: Option<Object>, pipe: Pipe) -> 
     }
     let [input, output, error] = streams;
     let mut command = std::process::Command::new("/bin/sh");
-    command.arg("-c").arg(line).stdin(input).stdout(output).stderr(error).env_clear();
+    command.arg("-c").arg(OsStr::from_bytes(line)).stdin(input).stdout(output).stderr(error).env_clear();
     for entry in env::copy(p) {
         if let Some((name, value)) = entry.to_string_lossy().split_once('=') {
             command.env(name, value);
@@ -315,20 +317,20 @@ mod tests {
     #[test]
     fn words_quotes_and_redirections() {
         let command =
-            parse(r#""/pglite/bin/postgres" --check -c 'a b'=c\ d < "/dev/null" > "/dev/null" 2>&1"#).unwrap();
-        assert_eq!(command.words, ["/pglite/bin/postgres", "--check", "-c", "a b=c d"]);
-        assert_eq!(command.input.as_deref(), Some("/dev/null"));
-        assert_eq!(command.output, Some(("/dev/null".into(), false)));
+            parse(br#""/pglite/bin/postgres" --check -c 'a b'=c\ d < "/dev/null" > "/dev/null" 2>&1"#).unwrap();
+        assert_eq!(command.words, [&b"/pglite/bin/postgres"[..], b"--check", b"-c", b"a b=c d"]);
+        assert_eq!(command.input.as_deref(), Some(&b"/dev/null"[..]));
+        assert_eq!(command.output, Some((b"/dev/null".into(), false)));
         assert!(command.error_to_output);
-        let command = parse("p 2>err >>log x2 >o\n").unwrap();
-        assert_eq!(command.error.as_deref(), Some("err"));
-        assert_eq!(command.words, ["p", "x2"]);
+        let command = parse(b"p 2>err >>log x2 '\xff' >o\n").unwrap();
+        assert_eq!(command.error.as_deref(), Some(&b"err"[..]));
+        assert_eq!(command.words, [&b"p"[..], b"x2", b"\xff"]);
     }
 
     #[test]
     fn what_needs_a_real_shell_is_left_to_it() {
         for line in ["a | b", "a; b", "a && b", "echo $HOME", "echo `id`", "a 'open", "ls *", ""] {
-            assert_eq!(parse(line), None, "{line}");
+            assert_eq!(parse(line.as_bytes()), None, "{line}");
         }
     }
 }

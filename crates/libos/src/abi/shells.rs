@@ -18,8 +18,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_popen(command: *const c_char, mode:
             Some(b'w') => Pipe::ToInput,
             _ => return Err(Errno::INVAL),
         };
-        let line = command.to_str().map_err(|_| Errno::INVAL)?;
-        let (job, fd) = shell::start(p, line, pipe)?;
+        let (job, fd) = shell::start(p, command.to_bytes(), pipe)?;
         let file = stdio::open(p, fd, mode)?;
         p.local.shells.borrow_mut().insert(file, job);
         Ok(file)
@@ -58,8 +57,7 @@ pub(crate) unsafe extern "C-unwind" fn libos_system(command: *const c_char) -> c
     // SAFETY: C's contract.
     let command = unsafe { CStr::from_ptr(command) };
     let started = enter(|p| -> Result<_, Errno> {
-        let line = command.to_str().map_err(|_| Errno::INVAL)?;
-        let (job, _) = shell::start(p, line, Pipe::None)?;
+        let (job, _) = shell::start(p, command.to_bytes(), Pipe::None)?;
         p.local.shells.borrow_mut().insert(null_mut(), job);
         Ok(job)
     });

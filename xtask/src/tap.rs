@@ -109,7 +109,7 @@ impl Lab {
         let (progress, cache) = (Progress::new(), Cache::from_environment()?);
         let workspace = Workspace::compiled_from();
         let stock = stock::install(Flavour::Gcc, true, &cache, &progress)?;
-        let [pglite] = build::programs(&workspace, &progress, ["pglite"])?;
+        let [pglite] = build::programs(&workspace, &progress, "release", ["pglite"])?;
 
         let installation = directory.join("installation");
         let step = progress.step("make the installation", 0);

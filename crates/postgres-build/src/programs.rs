@@ -32,7 +32,7 @@ pub(crate) fn named(workspace: &Workspace, cache: &Cache, name: &str, profile: &
     Ok(folder)
 }
 
-/// Removes the fingerprints of all crates that lie in `crates`.
+/// Removes the fingerprints of all crates that lie in `crates`, and of `xtask`.
 fn forget(crates: &Path, fingerprints: &Path) -> std::io::Result<()> {
     let names = |folder: &Path| -> std::io::Result<Vec<String>> {
         match std::fs::read_dir(folder) {
@@ -41,7 +41,8 @@ fn forget(crates: &Path, fingerprints: &Path) -> std::io::Result<()> {
             Err(error) => Err(error),
         }
     };
-    let crates = names(crates)?;
+    let mut crates = names(crates)?;
+    crates.push("xtask".into());
     for name in names(fingerprints)? {
         // NAME-HASH
         if name.rsplit_once('-').is_some_and(|(name, _)| crates.iter().any(|ours| ours == name)) {

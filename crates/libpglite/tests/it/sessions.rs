@@ -371,7 +371,7 @@ fn a_thousand_sessions_at_the_same_time() {
     // Each takes about ten descriptors, its client's among them.
     let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = (descriptors / 16).min(1000) as usize;
-    let db = memory_with(|b| b.setting("max_connections", &(count + 10).to_string()));
+    let db = memory_with(|b| b.setting("max_connections", (count + 10).to_string()));
     let mut clients: Vec<_> = (0..count).map(|_| db.connect().unwrap()).collect();
     clients[0].batch_execute("CREATE TABLE t (a int)").unwrap();
     for (number, client) in clients.iter_mut().enumerate() {

@@ -5,6 +5,7 @@ mod build;
 mod conformance;
 mod demo;
 mod dist;
+mod drivers;
 mod folder;
 mod prepared;
 mod setup;
@@ -60,6 +61,8 @@ enum Command {
     Conformance(conformance::Arguments),
     /// Run PostgreSQL's own TAP tests against an installation whose programs are pglite
     Tap(tap::Arguments),
+    /// Run the suites of real drivers, of five languages, against `pglite serve`
+    Drivers(drivers::Arguments),
     /// Make release archives
     Dist,
 }
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Tap(arguments) => tap::run(&arguments),
+        Command::Drivers(arguments) => drivers::run(&arguments),
         Command::Dist => dist::run(),
     }
 }

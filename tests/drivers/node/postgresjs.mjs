@@ -70,14 +70,16 @@ scenario("pipeline-error", () =>
   }));
 
 scenario("copy-in", () =>
-  withClients(1, async (sql) => {
+  withClients(2, async (sql, watch) => {
+    const pid = await pidOf(sql);
     await sql`CREATE TABLE copied (n int, t text)`;
     const lines = function* () {
       for (let i = 0; i < ROWS; i++) yield `${i}\trow\\t${i}\n`;
     };
     await pipeline(Readable.from(lines()), await sql`COPY copied FROM STDIN`.writable());
-    // postgres.js tells nobody of an error at the end of COPY, nor of the end; the next query shows that all is well
+    // postgres.js tells nobody of an error at the end of COPY, nor of the end
     (await sql`COPY copied FROM STDIN`.writable()).end("1\tgood\nbad\tbad\n");
+    await until(async () => (await watch`SELECT state FROM pg_stat_activity WHERE pid = ${pid}`)[0].state === "idle");
     const [total] = await sql`
       SELECT count(*)::int, sum(n)::int, (count(*) FILTER (WHERE t = E'row\\t' || n))::int good FROM copied`;
     equal({ ...total }, { count: ROWS, sum: (ROWS * (ROWS - 1)) / 2, good: ROWS });

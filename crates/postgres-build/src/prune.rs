@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::layout::Cache;
 
 /// What is kept of each folder: the entries used last.
-const KEPT: [(&str, usize); 3] = [("prepared", 4), ("objects", 8), ("trees", 2)];
+const KEPT: [(&str, usize); 5] = [("prepared", 4), ("objects", 8), ("trees", 2), ("wasm", 3), ("wasm-trees", 2)];
 
 /// Removes what has not been used for the longest time.
 pub fn prune(cache: &Cache) -> Result<()> {

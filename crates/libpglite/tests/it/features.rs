@@ -1,7 +1,6 @@
 //! PostgreSQL's larger features: each needs another part of what the processes run on.
 
 use crate::support::{memory, memory_with, until};
-use libpglite::{Status, Stdio};
 use std::io::{Read, Write};
 
 #[test]

@@ -146,6 +146,7 @@ fn make(
     }
     std::fs::create_dir_all(folder.parent().unwrap_or(folder))?;
     std::fs::rename(&output, folder).with_context(|| format!("cannot write {}", folder.display()))?;
+    prune::prune(cache)?;
     Modules::open(folder)
 }
 

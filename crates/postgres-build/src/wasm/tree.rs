@@ -13,7 +13,7 @@ use crate::layout::{Cache, Workspace};
 use crate::progress::Progress;
 use crate::recipe::options::{PREFIX, SMALL};
 use crate::source::Source;
-use crate::{child, key};
+use crate::{child, key, prune};
 
 /// The compiler's stand-in; the words between `@` are to be replaced.
 const COMPILER: &str = include_str!("compiler.sh");
@@ -98,6 +98,7 @@ pub(super) fn compile(
     let [unpacked, configured, complete] = ["unpacked", "configured", "complete"].map(|name| folder.join(name));
     let build = folder.join("build");
     if let Ok(path) = std::fs::read_to_string(&complete) {
+        prune::touch(&folder);
         return Ok(Tree { source: path.into(), build });
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;

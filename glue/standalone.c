@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "access/transam.h"
 #include "libos.h"
 #include "libpq/libpq-be.h"
 #include "libpq/libpq.h"
 #include "libpq/pqcomm.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -60,11 +62,40 @@ __wrap_InitProcess(void)
 	standalone = true;
 }
 
+/*
+ * What standalone mode keeps from users, for it is made for repairs.
+ */
+static void
+begin_session(void)
+{
+	/* LISTEN is for backends. */
+	MyBackendType = B_BACKEND;
+
+	/*
+	 * Without a postmaster PostgreSQL takes all objects for its own as long as OIDs last that are reserved for them: pg_dump would
+	 * leave out extensions and casts that a user made.
+	 */
+	LWLockAcquire(OidGenLock, LW_EXCLUSIVE);
+	if (TransamVariables->nextOid < FirstNormalObjectId)
+	{
+		TransamVariables->nextOid = FirstNormalObjectId;
+		TransamVariables->oidCount = 0;
+	}
+	LWLockRelease(OidGenLock);
+}
+
 ssize_t
 __wrap_secure_read(Port *port, void *ptr, size_t len)
 {
+	static bool begun = false;
+
 	if (!standalone)
 		return __real_secure_read(port, ptr, len);
+	if (!begun)
+	{
+		begun = true;
+		begin_session();
+	}
 
 	for (;;)
 	{

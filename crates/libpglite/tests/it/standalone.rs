@@ -306,3 +306,16 @@ fn many_sessions_on_many_threads() {
         }
     });
 }
+
+#[test]
+fn what_users_make_is_theirs_and_they_may_listen() {
+    let mut session = open();
+    let reply = exchange(&mut session, &query("LISTEN news; NOTIFY news, 'here'"));
+    let all = messages(&reply);
+    assert!(all.iter().any(|(kind, body)| *kind == 'A' && body.ends_with(b"news\0here\0")), "{}", kinds(&reply));
+    // pg_dump takes extensions and casts below 16384 for PostgreSQL's own.
+    let sql = "CREATE EXTENSION citext; SELECT min(oid::int8) >= 16384 FROM pg_extension WHERE extname = 'citext'";
+    let reply = exchange(&mut session, &query(sql));
+    assert_eq!(column(&reply), ["t"], "{}", kinds(&reply));
+    session.close().unwrap();
+}

@@ -20,7 +20,15 @@ pub(super) fn missing(toolchain: Toolchain) -> Option<&'static str> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     // the cargo that runs us need not be in the path
-    toolchain.programs().iter().copied().find(|program| *program != "cargo" && !is_there(program))
+    let program = toolchain.programs().iter().copied().find(|program| *program != "cargo" && !is_there(program));
+    program.or_else(|| (toolchain == Toolchain::Python && !makes_environments()).then_some("python3-venv"))
+}
+
+/// Whether Python can make virtual environments: Debian has that in a package of its own.
+fn makes_environments() -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import ensurepip, venv"]).stderr(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Installs the drivers of a toolchain, where that has not been done with the same versions before, and builds their suites.

@@ -1,5 +1,6 @@
 """psycopg 3, blocking."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -88,14 +89,18 @@ def pipeline_error():
         with c.pipeline() as pipeline:
             first = c.execute("INSERT INTO pipeline VALUES (1) RETURNING n")
             pipeline.sync()
-            wrong = c.execute("INSERT INTO pipeline VALUES (%s)", [1])
-            after = c.execute("INSERT INTO pipeline VALUES (2) RETURNING n")
+            wrong = after = None
             with fails("23505"):
+                # the error comes up where its message happens to be received
+                wrong = c.execute("INSERT INTO pipeline VALUES (%s)", [1])
+                after = c.execute("INSERT INTO pipeline VALUES (2) RETURNING n")
+                pipeline.sync()
+            with contextlib.suppress(psycopg.Error):
                 pipeline.sync()
             with_new = c.execute("INSERT INTO pipeline VALUES (3) RETURNING n")
             equal(with_new.fetchone(), (3,))
             equal(first.fetchone(), (1,))
-        check(wrong.rowcount == -1 and after.rowcount == -1)
+        check(all(cursor is None or cursor.rowcount == -1 for cursor in (wrong, after)))
         equal(c.execute("SELECT n FROM pipeline ORDER BY n").fetchall(), [(1,), (3,)])
 
 

@@ -237,6 +237,14 @@ impl Table {
         }
     }
 
+    /// Keeps a process's thread for whoever waits for the process, which may have ended already.
+    fn keep(&mut self, pid: i32, thread: JoinHandle<()>) {
+        match self.by_pid.get_mut(&pid) {
+            Some(entry) => entry.thread = Some(thread),
+            None => self.orphans.push(thread),
+        }
+    }
+
     fn remove(&mut self, pid: i32) -> Option<JoinHandle<()>> {
         self.by_pid.remove(&pid).and_then(|e| e.thread)
     }
@@ -376,11 +384,8 @@ impl System {
         // Threads that nobody waits for keep their stacks until somebody does.
         let finished: Vec<_> = table.orphans.extract_if(.., |thread| thread.is_finished()).collect();
         let result = match thread {
-            Ok(handle) => {
-                match table.by_pid.get_mut(&pid) {
-                    Some(entry) => entry.thread = Some(handle),
-                    None => table.orphans.push(handle),
-                }
+            Ok(thread) => {
+                table.keep(pid, thread);
                 Ok(())
             }
             Err(_) => {
@@ -442,11 +447,8 @@ impl System {
         drop(blocked);
         let mut table = self.table();
         match watcher {
-            Ok(handle) => {
-                match table.by_pid.get_mut(&pid) {
-                    Some(entry) => entry.thread = Some(handle),
-                    None => table.orphans.push(handle),
-                }
+            Ok(thread) => {
+                table.keep(pid, thread);
                 Ok(())
             }
             Err(_) => {

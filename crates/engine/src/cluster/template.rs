@@ -41,41 +41,37 @@ pub(crate) fn unpack(template: &Bundle, target: &Target<'_>, wanted: impl Fn(&st
     let old = u64::from_le_bytes(first_eight(&control).ok_or_else(damaged)?);
     // Equal files of a tree in memory share their bytes until they are written to.
     let shared = Mutex::new(HashMap::<_, vfs::Bytes>::new());
-    let unpacked = template.unpack(
-        THREADS,
-        |path| wanted(path),
-        |entry, content| {
-            let changed = match entry.path {
-                "global/pg_control" => Some(new_control(content, identifier)?),
-                path if path.starts_with("pg_wal/") => new_segment(content, old, identifier),
-                _ => None,
-            };
-            match (target, entry.kind) {
-                (Target::Directory(root), EntryKind::Directory) => {
-                    let path = root.join(entry.path);
-                    fs::DirBuilder::new()
-                        .recursive(true)
-                        .mode(entry.mode)
-                        .create(&path)
-                        .map_err(|e| Error::at(&path, "create", e))
-                }
-                (Target::Directory(root), EntryKind::File(_)) => {
-                    write_file(&root.join(entry.path), entry.mode, changed.as_deref().unwrap_or(content))
-                }
-                (Target::Memory(tree), EntryKind::Directory) => tree
-                    .insert_directory(entry.path.as_bytes(), entry.mode)
-                    .map_err(|e| Error::at(Path::new(entry.path), "create", e)),
-                (Target::Memory(tree), EntryKind::File(file)) => {
-                    let bytes = match changed {
-                        Some(changed) => changed.into(),
-                        None => lock(&shared).entry(file).or_insert_with(|| content.to_vec().into()).clone(),
-                    };
-                    tree.insert_file(entry.path.as_bytes(), entry.mode, vfs::Content::Bytes(bytes))
-                        .map_err(|e| Error::at(Path::new(entry.path), "create", e))
-                }
+    let unpacked = template.unpack(THREADS, wanted, |entry, content| {
+        let changed = match entry.path {
+            "global/pg_control" => Some(new_control(content, identifier)?),
+            path if path.starts_with("pg_wal/") => new_segment(content, old, identifier),
+            _ => None,
+        };
+        match (target, entry.kind) {
+            (Target::Directory(root), EntryKind::Directory) => {
+                let path = root.join(entry.path);
+                fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(entry.mode)
+                    .create(&path)
+                    .map_err(|e| Error::at(&path, "create", e))
             }
-        },
-    );
+            (Target::Directory(root), EntryKind::File(_)) => {
+                write_file(&root.join(entry.path), entry.mode, changed.as_deref().unwrap_or(content))
+            }
+            (Target::Memory(tree), EntryKind::Directory) => tree
+                .insert_directory(entry.path.as_bytes(), entry.mode)
+                .map_err(|e| Error::at(Path::new(entry.path), "create", e)),
+            (Target::Memory(tree), EntryKind::File(file)) => {
+                let bytes = match changed {
+                    Some(changed) => changed.into(),
+                    None => lock(&shared).entry(file).or_insert_with(|| content.to_vec().into()).clone(),
+                };
+                tree.insert_file(entry.path.as_bytes(), entry.mode, vfs::Content::Bytes(bytes))
+                    .map_err(|e| Error::at(Path::new(entry.path), "create", e))
+            }
+        }
+    });
     match (unpacked, target) {
         // Which file was the first that did not fit is chance.
         (Err(Error::NoSpace(_)), Target::Directory(root)) => Err(Error::NoSpace(root.into())),

@@ -8,6 +8,7 @@ mod dist;
 mod drivers;
 mod folder;
 mod prepared;
+mod profile;
 mod setup;
 mod tap;
 mod test;
@@ -57,6 +58,8 @@ enum Command {
     Demo,
     /// Measure it against stock servers
     Bench(bench::Arguments),
+    /// Let an instrumented server work, to find out what it does most: the compiler lays out code by that
+    Profile,
     /// Run PostgreSQL's own regression tests against a server inside our process
     Conformance(conformance::Arguments),
     /// Run PostgreSQL's own TAP tests against an installation whose programs are pglite
@@ -89,6 +92,7 @@ fn run(command: Command) -> Result<()> {
         Command::Wasm(arguments) => wasm::run(&arguments),
         Command::Demo => demo::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Profile => profile::run(),
         Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Tap(arguments) => tap::run(&arguments),
         Command::Drivers(arguments) => drivers::run(&arguments),

@@ -65,7 +65,7 @@ pub(crate) struct Opening {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) opening: Opening,
-    /// The data directory (made if it is not there) or `:memory:`, then the program's own arguments. Without a directory, only these:
+    /// The data directory (made if it is not there), `:memory:`, or a connection string; then the program's own arguments. Without a directory, only these:
     /// then the program does what it does everywhere, and connects to the server that they name
     #[arg(value_name = "DIR] [ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) rest: Vec<String>,

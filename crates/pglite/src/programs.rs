@@ -4,7 +4,7 @@ use crate::arguments::Run;
 use crate::commands::{builder, signals};
 use libpglite::{Client, Database, Result, Status, Stdio};
 use rustix::stdio::{stderr, stdin, stdout};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,7 +71,7 @@ pub(crate) const ALL: &[Program] = &[
 ];
 
 /// Signals that are the program's.
-const FORWARDED: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+const FORWARDED: [i32; 7] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
 
 /// A duplicate of one of our standard streams, for a program inside; nothing where it is closed.
 fn stream(fd: BorrowedFd<'_>) -> Stdio {
@@ -108,18 +108,25 @@ pub(crate) fn run_alone(program: &Program) -> Result<ExitCode> {
     Ok(code(wait(client, &mut signals)))
 }
 
+/// Whether this is not a directory but tells PostgreSQL's programs where a server is: a URI, or `name=value` pairs.
+fn is_connection_string(argument: &str) -> bool {
+    argument.starts_with("postgresql://")
+        || argument.starts_with("postgres://")
+        || argument.contains('=') && !Path::new(argument).exists()
+}
+
 /// Runs a program to its end, with the signals that we get.
 pub(crate) fn run(program: &Program, run: Run) -> Result<ExitCode> {
     let mut signals = signals(&FORWARDED)?;
     let Run { opening, rest: mut arguments } = run;
     let database = match arguments.first() {
-        Some(first) if program.on == On::Server && !first.starts_with('-') => {
+        Some(first) if program.on == On::Server && !first.starts_with('-') && !is_connection_string(first) => {
             let directory = arguments.remove(0);
             Some(builder(Path::new(&directory), &opening).open()?)
         }
         None if program.on == On::Server => {
             eprintln!(
-                "pglite: name a data directory, `:memory:`, or an option of {0} such as -h; see `pglite help {0}`",
+                "pglite: name a data directory, `:memory:`, a connection string, or an option of {0} such as -h; see `pglite help {0}`",
                 program.name
             );
             return Ok(ExitCode::from(2));

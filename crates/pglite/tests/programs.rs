@@ -319,3 +319,20 @@ fn programs_without_a_directory_are_those_of_everywhere() {
         assert!(help.contains(&format!("  {name} ")), "{help}");
     }
 }
+
+#[test]
+fn a_connection_string_is_not_a_directory() {
+    let folder = Folder::new();
+    for place in
+        ["postgresql:///postgres?host=/nonexistent", "postgres://nobody@/x?host=/nonexistent", "host=/nonexistent"]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_pglite"))
+            .args(["psql", place, "-c", "SELECT 1"])
+            .current_dir(folder.0.path())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("/nonexistent/.s.PGSQL.5432"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 0);
+}

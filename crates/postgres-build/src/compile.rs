@@ -12,7 +12,7 @@ use crate::layout::{Cache, Workspace};
 use crate::progress::Progress;
 use crate::recipe::{self, libraries, options};
 use crate::source::Source;
-use crate::{child, key, tools};
+use crate::{child, key, profile, tools};
 
 /// About how many lines `configure` prints, and how many objects `make` compiles. Only bars are
 /// drawn from them.
@@ -56,7 +56,9 @@ pub fn compile(
         }
     };
     let recorder = folder.join("cc");
-    write_recorder(&recorder, &compiler)?;
+    let counters = folder.join("profile");
+    profile::unpack(&counters)?;
+    write_recorder(&recorder, &compiler, &counters)?;
 
     // make goes on where it was stopped; configure begins again
     if !configured.exists() {
@@ -65,7 +67,7 @@ pub fn compile(
         }
         std::fs::create_dir(&build).with_context(|| format!("cannot create {}", build.display()))?;
         let added = folder.join("libraries");
-        libraries::compile(workspace, &added, options::CFLAGS, progress)?;
+        libraries::compile(workspace, cache, &added, options::CFLAGS, progress)?;
         let mut command = child::command(tree.join("configure"));
         command.current_dir(&build).args(options::configure_arguments());
         command.args(libraries::configure_arguments(&added));
@@ -91,9 +93,13 @@ pub fn compile(
 
 fn tree_key(source: &Source, target: &str, compiler: &Path) -> String {
     let mut sum = Sum::default();
-    sum.part("tree 1").part(&source.checksum).part(target).part(recipe::RECORDER);
+    sum.part("tree 1").part(&source.checksum).part(target).part(recipe::RECORDER).part(recipe::PROFILE);
     sum.part(compiler.as_os_str().as_encoded_bytes());
-    for argument in options::configure_arguments().into_iter().chain(libraries::versions()) {
+    for argument in options::configure_arguments()
+        .into_iter()
+        .chain(libraries::versions())
+        .chain(options::PROFILE_ARGUMENTS.map(str::to_owned))
+    {
         sum.part(argument);
     }
     key::short(sum)
@@ -105,9 +111,12 @@ fn mark(file: &Path, path: &Path) -> Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn write_recorder(path: &Path, compiler: &Path) -> Result<()> {
+fn write_recorder(path: &Path, compiler: &Path, profile: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let script = recipe::RECORDER.replace("@COMPILER@", &compiler.display().to_string());
+    let script = script.replace("@PROFILE@", &profile.display().to_string());
+    let arguments = options::PROFILE_ARGUMENTS.map(|argument| format!("-mllvm {argument}")).join(" ");
+    let script = script.replace("@PROFILE_ARGUMENTS@", &arguments);
     // an unchanged script keeps its time, though nothing in PostgreSQL's makefiles depends on it
     if std::fs::read_to_string(path).is_ok_and(|old| old == script) {
         return Ok(());

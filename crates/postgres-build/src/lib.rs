@@ -16,6 +16,8 @@ pub mod pack;
 #[cfg(feature = "builder")]
 pub mod pipeline;
 #[cfg(feature = "builder")]
+pub mod profile;
+#[cfg(feature = "builder")]
 mod programs;
 #[cfg(feature = "builder")]
 pub mod progress;

@@ -38,6 +38,9 @@ pub enum Flavour {
     Gcc,
     /// The clang that libpglite itself is compiled with, -O2 and whole-program optimisation.
     Clang,
+    /// As libpglite is compiled, and counts what it does: each process adds its counts to files in the directory it works in. See the
+    /// module `profile`.
+    Instrumented,
 }
 
 impl Flavour {
@@ -46,22 +49,23 @@ impl Flavour {
         match self {
             Self::Gcc => "stock, gcc -O2",
             Self::Clang => "stock, clang -O2 -flto",
+            Self::Instrumented => "stock, instrumented",
         }
     }
 
     fn compiler(self) -> Result<PathBuf> {
         match self {
             Self::Gcc => Ok("gcc".into()),
-            Self::Clang => tools::llvm("clang"),
+            Self::Clang | Self::Instrumented => tools::llvm("clang"),
         }
     }
 
     /// What configures the build, beside the prefix.
     fn arguments(self, compiler: &Path) -> Result<Vec<String>> {
         // The libraries that a server may use for its work must be the same on all sides. Those that only compress are
-        // not used unless they are asked for.
-        let mut arguments: Vec<String> =
-            options::configure_arguments().into_iter().filter(|argument| argument.starts_with("--with")).collect();
+        // not used unless they are asked for; what edits lines in a terminal does not matter.
+        let own = options::configure_arguments().into_iter().filter(|argument| argument.starts_with("--with"));
+        let mut arguments: Vec<String> = ["--without-readline".into()].into_iter().chain(own).collect();
         arguments.push("--without-zlib".into());
         arguments.push(format!("CC={}", compiler.display()));
         match self {
@@ -71,6 +75,10 @@ impl Flavour {
                 arguments.push(format!("AR={}", tools::llvm("llvm-ar")?.display()));
                 arguments.push(format!("RANLIB={}", tools::llvm("llvm-ranlib")?.display()));
                 arguments.push(format!("LDFLAGS=--ld-path={}", tools::llvm("ld.lld")?.display()));
+            }
+            Self::Instrumented => {
+                arguments.push(format!("CPPFLAGS={}", options::CPPFLAGS));
+                arguments.push("CFLAGS=-O2 -fPIC -fprofile-instr-generate=%4m.profraw".into());
             }
         }
         Ok(arguments)

@@ -14,6 +14,12 @@
 using namespace llvm;
 
 extern "C" {
+// Whether the profile that the function was compiled with says that nothing has called it.
+bool privatize_never_called(LLVMValueRef function) {
+  auto count = unwrap<Function>(function)->getEntryCount();
+  return count && count->getCount() == 0;
+}
+
 
 // LLVMLinkModules2 makes a new linker at each call, which walks the whole destination: quadratic.
 Linker *privatize_linker_create(LLVMModuleRef destination) { return new Linker(*unwrap(destination)); }

@@ -79,7 +79,7 @@ impl Treatment {
 
 impl Changes {
     fn apply(&self, context: &Context, function: Value) {
-        if self.small {
+        if self.small || function.is_never_called() {
             function.add_attribute(context.enum_attribute("optsize"));
         }
         if self.inlined.contains(&function.name()) {

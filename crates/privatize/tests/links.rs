@@ -443,6 +443,43 @@ fn inputs_for_size_and_without_unwind_tables() {
 }
 
 #[test]
+fn what_the_profile_never_saw_is_small() {
+    let bench = Bench::new();
+    let size = |name: &str, calls: u32| {
+        let code = format!(
+            "target triple = \"x86_64-pc-linux-gnu\"
+             define void @add(ptr noalias %to, ptr noalias %from, i64 %n) noinline !prof !0 {{
+             entry:
+               br label %loop
+             loop:
+               %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+               %a = getelementptr float, ptr %to, i64 %i
+               %b = getelementptr float, ptr %from, i64 %i
+               %x = load float, ptr %a
+               %y = load float, ptr %b
+               %sum = fadd float %x, %y
+               store float %sum, ptr %a
+               %next = add nuw nsw i64 %i, 1
+               %more = icmp ult i64 %next, %n
+               br i1 %more, label %loop, label %end
+             end:
+               ret void
+             }}
+             define i32 @main(i32 %argc, ptr %argv) {{
+               %n = zext i32 %argc to i64
+               call void @add(ptr %argv, ptr %argv, i64 %n)
+               ret i32 0
+             }}
+             !0 = !{{!\"function_entry_count\", i64 {calls}}}"
+        );
+        let object = bench.object(name, &["-O2"], &code);
+        generated(&bench, &bench.unit(std::slice::from_ref(&object)), "add").0
+    };
+    let (called, never) = (size("called", 1000), size("never", 0));
+    assert!(never < called, "{never} bytes, {called} where it is called");
+}
+
+#[test]
 fn functions_are_inlined_by_name() {
     let bench = Bench::new();
     let code = "__attribute__((used)) static int loop(int n, int twice) {

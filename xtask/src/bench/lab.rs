@@ -320,6 +320,7 @@ fn short_name(side: Side) -> &'static str {
         Side::Ours => "ours",
         Side::Stock(Flavour::Gcc) => "gcc",
         Side::Stock(Flavour::Clang) => "clang",
+        Side::Stock(Flavour::Instrumented) => "instrumented",
     }
 }
 

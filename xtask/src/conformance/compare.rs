@@ -1,6 +1,7 @@
 //! How long the core suite takes against a server of ours and a stock one, in turns.
 
 use anyhow::{Context, Result, bail};
+use postgres_build::stock::Flavour;
 use serde_json::{Value, json};
 
 use super::ground::Ground;
@@ -12,7 +13,7 @@ use super::suite::{self, Suite};
 pub(crate) fn run(site: &Site, pairs: u32) -> Result<Value> {
     let suite = suite::choose(suite::all(&site.tests)?, &["core".into()])?;
     let suite = suite.first().context("there is no suite core")?;
-    let ground = Ground::with_stock(site)?;
+    let ground = Ground::with_stock(site, Flavour::Gcc)?;
     let mut settings = ground.settings(false)?;
     settings.extend(site.settings.iter().cloned());
     let log = |name: &str| site.output.join(format!("compare-{name}.log"));

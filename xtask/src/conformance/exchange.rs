@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use postgres_build::child;
+use postgres_build::stock::Flavour;
 
 use super::ground::{Ground, remove};
 use super::run::{SETTINGS, Site, owned};
@@ -32,7 +33,7 @@ pub(crate) fn run(site: &Site) -> Result<()> {
         found.with_context(|| format!("there is no suite {name}"))
     };
     let (core, plpgsql) = (named("core")?, named("plpgsql")?);
-    let ground = Ground::with_stock(site)?;
+    let ground = Ground::with_stock(site, Flavour::Gcc)?;
     let data = site.folder.join("data");
     remove(&data)?;
     ground.folder(&data)?;

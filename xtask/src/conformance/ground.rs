@@ -22,7 +22,7 @@ pub(crate) struct Ground {
     install: PathBuf,
     /// Its makefiles for extensions, with the test programs.
     pgxs: PathBuf,
-    pglite: PathBuf,
+    pglite: Option<PathBuf>,
     /// Results, the socket, `pg_hba.conf`.
     shared: PathBuf,
     /// Another user than the caller.
@@ -36,9 +36,9 @@ impl Ground {
     }
 
     /// Clears a place for stock servers as well, which refuse to run as root.
-    pub(crate) fn with_stock(site: &Site) -> Result<Self> {
+    pub(crate) fn with_stock(site: &Site, flavour: Flavour) -> Result<Self> {
         let user = rustix::process::geteuid().is_root().then(nobody).transpose()?;
-        let install = stock::install(Flavour::Gcc, true, &Cache::from_environment()?, &site.progress)?;
+        let install = stock::install(flavour, true, &Cache::from_environment()?, &site.progress)?;
         Self::with(site, &install, user)
     }
 
@@ -68,7 +68,7 @@ impl Ground {
             tests: place(&site.tests.folder, "tests")?,
             pgxs: install.join(pgxs),
             install,
-            pglite: place(&site.pglite, "pglite")?,
+            pglite: site.pglite.as_deref().map(|pglite| place(pglite, "pglite")).transpose()?,
             shared,
             user,
         };
@@ -130,7 +130,7 @@ impl Ground {
 
     /// Starts a server of ours on the cluster in `data`, which it makes where there is none; in memory without `data`.
     pub(crate) fn ours(&self, data: Option<&Path>, settings: &[(String, String)], log: &Path) -> Result<Server> {
-        let mut command = child::command(&self.pglite);
+        let mut command = child::command(self.pglite.as_ref().context("pglite was not built")?);
         command.arg("serve").arg("--verbose").arg("--allow-network").arg("--allow-programs");
         // as a stock server sees it: some tests look for what is not there, and must not be told that it is forbidden
         command.arg("--allow-path").arg("/");
@@ -161,6 +161,8 @@ impl Ground {
         let mut command = child::command(self.install.join("bin").join(name));
         self.prepare(&mut command);
         command.env("PGHOST", self.socket()).env("PGPORT", PORT).env("PGUSER", "postgres");
+        // of an instrumented installation only the server is to count
+        command.env("LLVM_PROFILE_FILE", "/dev/null");
         command
     }
 
@@ -170,6 +172,7 @@ impl Ground {
         self.prepare(&mut command);
         command.arg(format!("--bindir={}", self.install.join("bin").display()));
         command.arg(format!("--host={}", self.socket().display())).args(["--user=postgres", "--port", PORT]);
+        command.env("LLVM_PROFILE_FILE", "/dev/null");
         command
     }
 

@@ -4,11 +4,11 @@
 mod compare;
 mod exceptions;
 mod exchange;
-mod ground;
+pub(crate) mod ground;
 mod report;
-mod run;
+pub(crate) mod run;
 mod server;
-mod suite;
+pub(crate) mod suite;
 mod variant;
 
 use anyhow::{Result, bail};

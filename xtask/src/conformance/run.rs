@@ -32,7 +32,8 @@ pub(crate) struct Site {
     pub(crate) output: PathBuf,
     /// More settings, from the command line.
     pub(crate) settings: Vec<(String, String)>,
-    pub(crate) pglite: PathBuf,
+    /// None where no server of ours is started.
+    pub(crate) pglite: Option<PathBuf>,
 }
 
 /// How a round of a suite ended.
@@ -57,15 +58,22 @@ pub(crate) struct TestResult {
 impl Site {
     /// Builds everything.
     pub(crate) fn set_up(settings: Vec<(String, String)>, debug: bool) -> Result<Self> {
-        let progress = Progress::new();
-        let workspace = Workspace::compiled_from();
         build::for_this_machine()?;
+        let mut site = Self::for_stock(settings)?;
+        let profile = if debug { "dev" } else { "release" };
+        let [pglite] = build::programs(&Workspace::compiled_from(), &site.progress, profile, ["pglite"])?;
+        site.pglite = Some(pglite);
+        Ok(site)
+    }
+
+    /// Builds what stock servers need.
+    pub(crate) fn for_stock(settings: Vec<(String, String)>) -> Result<Self> {
+        let progress = Progress::new();
         let tests = suites::obtain(true, &Cache::from_environment()?, &progress)?;
-        let [pglite] = build::programs(&workspace, &progress, if debug { "dev" } else { "release" }, ["pglite"])?;
         let folder = Folder::create(&std::env::temp_dir())?;
-        let output = workspace.root.join("target/conformance");
+        let output = Workspace::compiled_from().root.join("target/conformance");
         std::fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { progress, tests, folder, output, settings, pglite })
+        Ok(Self { progress, tests, folder, output, settings, pglite: None })
     }
 
     /// Runs a suite in a variant, `rounds` times in one server.

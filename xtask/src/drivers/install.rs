@@ -31,8 +31,8 @@ fn makes_environments() -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Installs the drivers of a toolchain, where that has not been done with the same versions before, and builds their suites.
-pub(super) fn install(toolchain: Toolchain, workspace: &Workspace, cache: &Cache) -> Result<Installed> {
+/// Fetches the drivers of a toolchain, where that has not been done with the same versions before.
+pub(super) fn fetch(toolchain: Toolchain, workspace: &Workspace, cache: &Cache) -> Result<Installed> {
     let installed = Installed {
         suites: workspace.root.join("tests/drivers").join(toolchain.name()),
         cache: cache.folder("drivers").join(toolchain.name()),
@@ -40,16 +40,26 @@ pub(super) fn install(toolchain: Toolchain, workspace: &Workspace, cache: &Cache
     std::fs::create_dir_all(&installed.cache)
         .with_context(|| format!("cannot create {}", installed.cache.display()))?;
     match toolchain {
-        Toolchain::Rust => installed.rust(),
+        Toolchain::Rust => installed.cargo("fetch"),
         Toolchain::Python => installed.python(),
         Toolchain::Node => installed.node(),
-        Toolchain::Go => installed.go(),
+        Toolchain::Go => installed.go(&["mod", "download"]),
         Toolchain::Java => installed.java(),
     }?;
     Ok(installed)
 }
 
 impl Installed {
+    /// Builds the suites, where there is something to build.
+    pub(super) fn build(&self, toolchain: Toolchain) -> Result<()> {
+        match toolchain {
+            Toolchain::Rust => self.cargo("build"),
+            Toolchain::Go => self.go(&["build", "-o", &self.cache.join("pgx").to_string_lossy(), "."]),
+            Toolchain::Java => self.javac(),
+            Toolchain::Python | Toolchain::Node => Ok(()),
+        }
+    }
+
     /// The command that runs a driver's suite.
     pub(super) fn command(&self, driver: &Driver) -> Command {
         let program = match driver.toolchain {
@@ -77,9 +87,10 @@ impl Installed {
         command
     }
 
-    fn rust(&self) -> Result<()> {
+    fn cargo(&self, what: &str) -> Result<()> {
         let mut command = child::cargo();
-        command.current_dir(&self.suites).args(["build", "--quiet", "--locked", "--target-dir"]).arg(&self.cache);
+        command.current_dir(&self.suites).args([what, "--quiet", "--locked"]);
+        command.env("CARGO_TARGET_DIR", &self.cache);
         child::run(command)
     }
 
@@ -111,32 +122,33 @@ impl Installed {
         })
     }
 
-    fn go(&self) -> Result<()> {
+    fn go(&self, arguments: &[&str]) -> Result<()> {
         let mut command = child::command("go");
-        command.current_dir(&self.suites).args(["build", "-o"]).arg(self.cache.join("pgx")).arg(".");
+        command.current_dir(&self.suites).args(arguments);
         // no other toolchain than that of this machine
         command.env("GOTOOLCHAIN", "local");
         child::run(command)
     }
 
     fn java(&self) -> Result<()> {
-        let (project, source) = (self.suites.join("pom.xml"), self.suites.join("Jdbc.java"));
-        self.once(&[&project, &source], || {
-            for folder in ["lib", "classes"] {
-                let folder = self.cache.join(folder);
-                if folder.exists() {
-                    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-                }
+        let project = self.suites.join("pom.xml");
+        self.once(&[&project], || {
+            let folder = self.cache.join("lib");
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
             }
             let mut command = child::command("mvn");
             command.args(["--quiet", "--batch-mode", "--file"]).arg(&project).arg("dependency:copy-dependencies");
             command.arg(format!("-DoutputDirectory={}", self.cache.join("lib").display()));
-            child::run(command)?;
-            let mut command = child::command("javac");
-            command.arg("-d").arg(self.cache.join("classes")).arg("-cp").arg(self.class_path()).arg(&source);
-            command.args(["-encoding", "UTF-8"]);
             child::run(command)
         })
+    }
+
+    fn javac(&self) -> Result<()> {
+        let mut command = child::command("javac");
+        command.arg("-d").arg(self.cache.join("classes")).arg("-cp").arg(self.class_path());
+        command.args(["-encoding", "UTF-8"]).arg(self.suites.join("Jdbc.java"));
+        child::run(command)
     }
 
     fn class_path(&self) -> String {

@@ -47,6 +47,12 @@ pub(crate) struct Arguments {
     /// Only this scenario of tests/drivers/README.md; may be repeated
     #[arg(long, value_name = "SCENARIO", value_parser = clap::builder::PossibleValuesParser::new(SCENARIOS))]
     scenario: Vec<String>,
+    /// Leave out, and name, also the languages whose drivers cannot be fetched
+    #[arg(long)]
+    available: bool,
+    /// Serve with a debug build of pglite, whose checks are on
+    #[arg(long)]
+    debug: bool,
 }
 
 /// Installs, runs, prints a table; an error where something failed.
@@ -65,32 +71,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let logs = target.join("drivers");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
     build::for_this_machine()?;
-    let step = progress.step("build pglite", 0);
-    let mut command = child::cargo();
-    command.current_dir(&workspace.root).args(["build", "--quiet", "--release", "--package=pglite", "--target-dir"]);
-    command.arg(&target);
-    child::run(command)?;
-    step.finish("");
+    let [pglite] = build::programs(&workspace, &progress, if arguments.debug { "dev" } else { "release" }, ["pglite"])?;
 
-    let mut installed: HashMap<Toolchain, Installed> = HashMap::new();
+    let mut installed: HashMap<Toolchain, Result<Installed>> = HashMap::new();
     for driver in &drivers {
         if let Entry::Vacant(entry) = installed.entry(driver.toolchain) {
             let name = driver.toolchain.name();
             let step = progress.step(&format!("install the drivers of {name}"), 0);
-            let made = install::install(driver.toolchain, &workspace, &cache)
-                .with_context(|| format!("cannot install the drivers of {name}"))?;
-            entry.insert(made);
+            let fetched = install::fetch(driver.toolchain, &workspace, &cache)
+                .with_context(|| format!("cannot fetch the drivers of {name}"));
+            let fetched = if arguments.available { fetched } else { Ok(fetched?) };
+            if let Ok(fetched) = &fetched {
+                fetched.build(driver.toolchain).with_context(|| format!("cannot build the suites of {name}"))?;
+            }
+            entry.insert(fetched);
             step.finish("");
         }
     }
     let folder = Folder::create(&std::env::temp_dir())?;
-    let pglite = target.join("release/pglite");
     let mut outcomes = Vec::new();
     for driver in drivers {
+        let suite = match &installed[&driver.toolchain] {
+            Ok(suite) => suite,
+            Err(error) => {
+                left_out.push(LeftOut { driver, reason: format!("{error:#}") });
+                continue;
+            }
+        };
         let step = progress.step(driver.name, 0);
         let start = Instant::now();
         let mut outcome = Outcome::new(driver);
-        let suite = &installed[&driver.toolchain];
         let result = run_one(&mut outcome, suite, &pglite, &folder.join(driver.name), &logs, &arguments.scenario);
         outcome.seconds = start.elapsed().as_secs_f64();
         if arguments.scenario.is_empty() {

@@ -9,7 +9,7 @@ use crate::compile::Tree;
 use crate::layout::Workspace;
 use crate::{child, hash, tools};
 
-/// Compiles every C file of the glue into `output`, and returns the objects in the order of their
+/// Compiles every C file in the glue's folder, though not in those below it, into `output`, and returns the objects in the order of their
 /// names. There may be none.
 pub fn compile(tree: &Tree, workspace: &Workspace, output: &Path) -> Result<Vec<PathBuf>> {
     let compiler = tools::llvm("clang")?;
@@ -39,8 +39,8 @@ pub fn wrapped(glue: &Path) -> Vec<String> {
 }
 
 fn sources(glue: &Path) -> Result<Vec<PathBuf>> {
-    let files = hash::files_below(glue)?;
-    Ok(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "c")).collect())
+    let files = hash::files_below(glue)?.into_iter();
+    Ok(files.filter(|path| path.parent() == Some(glue) && path.extension().is_some_and(|ext| ext == "c")).collect())
 }
 
 /// What PostgreSQL's makefiles compile the server with.

@@ -1,18 +1,19 @@
-//! The compression libraries, compiled as PostgreSQL is and linked into what uses them, so that nothing of them has to be
-//! installed and nobody else's copy is in the way.
+//! The libraries for compression and for line editing, compiled as PostgreSQL is and linked into what uses them, so that nothing
+//! of them has to be installed and nobody else's copy is in the way.
 //!
-//! Their sources are those that crates of crates.io carry: cargo fetches them, and Cargo.lock has their checksums. The crates
-//! themselves are not compiled.
+//! The sources of those for compression are what crates of crates.io carry: cargo fetches them, and Cargo.lock has their checksums.
+//! The crates themselves are not compiled. No crate has libedit's.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::codegen;
-use crate::layout::Workspace;
+use crate::layout::{Cache, Workspace};
 use crate::progress::Progress;
-use crate::{child, tools};
+use crate::{child, source, tools};
 
 /// A library, and what of its crate it is made of.
 struct Library {
@@ -54,16 +55,31 @@ const LIBRARIES: [Library; 3] = [
     },
 ];
 
+/// libedit's headers, as they are installed.
+const LIBEDIT_HEADERS: [&str; 2] = ["editline/readline.h", "histedit.h"];
+
+/// What libedit's `makelist` makes: the file, the kind, of which files.
+const LIBEDIT_LISTS: [(&str, &str, &[&str]); 6] = [
+    ("vi.h", "-h", &["vi.c"]),
+    ("emacs.h", "-h", &["emacs.c"]),
+    ("common.h", "-h", &["common.c"]),
+    ("fcns.h", "-fh", &["vi.h", "emacs.h", "common.h"]),
+    ("func.h", "-fc", &["vi.h", "emacs.h", "common.h"]),
+    ("help.h", "-bh", &["vi.c", "emacs.c", "common.c"]),
+];
+
 /// What distinguishes these libraries from those that another recipe makes.
 pub fn versions() -> impl Iterator<Item = String> {
-    LIBRARIES.iter().map(|library| format!("{} {} {}", library.krate, library.version, library.flags.join(" ")))
+    let version = |library: &Library| format!("{} {} {}", library.krate, library.version, library.flags.join(" "));
+    LIBRARIES.iter().map(version).chain([format!("libedit {}", source::LIBEDIT_VERSION)])
 }
 
 /// The arguments of `configure` that make PostgreSQL use the libraries in `folder`.
 pub fn configure_arguments(folder: &Path) -> Vec<String> {
     let (include, lib) = (folder.join("include"), folder.join("lib"));
     let (include, lib) = (include.display(), lib.display());
-    let mut arguments = ["--with-zlib", "--with-lz4", "--with-zstd"].map(str::to_owned).to_vec();
+    let mut arguments =
+        ["--with-zlib", "--with-lz4", "--with-zstd", "--with-libedit-preferred"].map(str::to_owned).to_vec();
     arguments.push(format!("--with-includes={include}"));
     arguments.push(format!("--with-libraries={lib}"));
     // instead of what pkg-config would find
@@ -75,8 +91,8 @@ pub fn configure_arguments(folder: &Path) -> Vec<String> {
 }
 
 /// Compiles them into `folder/lib`, with their headers in `folder/include`.
-pub fn compile(workspace: &Workspace, folder: &Path, flags: &str, progress: &Progress) -> Result<()> {
-    let step = progress.step("compile zlib, lz4 and zstd", 0);
+pub fn compile(workspace: &Workspace, cache: &Cache, folder: &Path, flags: &str, progress: &Progress) -> Result<()> {
+    let step = progress.step("compile zlib, lz4, zstd and libedit", 0);
     let compiler = tools::llvm("clang")?;
     let packages = packages(workspace)?;
     for name in ["include", "lib"] {
@@ -85,7 +101,8 @@ pub fn compile(workspace: &Workspace, folder: &Path, flags: &str, progress: &Pro
     }
     std::thread::scope(|scope| -> Result<()> {
         let make = |library| make(library, &packages, folder, &compiler, flags);
-        let threads: Vec<_> = LIBRARIES.iter().map(|library| scope.spawn(move || make(library))).collect();
+        let mut threads: Vec<_> = LIBRARIES.iter().map(|library| scope.spawn(move || make(library))).collect();
+        threads.push(scope.spawn(|| make_libedit(workspace, cache, folder, &compiler, flags)));
         let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         results.into_iter().try_for_each(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
@@ -101,30 +118,72 @@ fn make(library: &Library, packages: &[Package], folder: &Path, compiler: &Path,
             .with_context(|| format!("cannot copy {}", from.display()))?;
     }
     let objects = folder.join(library.name);
-    std::fs::create_dir_all(&objects).with_context(|| format!("cannot create {}", objects.display()))?;
+    let words =
+        flags.split_whitespace().chain(library.flags.iter().copied()).map(Into::into).collect::<Vec<OsString>>();
+    archive(library.name, &sources(library, &root)?, &words, compiler, &objects, folder)
+}
+
+/// libedit's `configure` is not run: it would take the terminal library of the host, and needs `automake` of the right version where times are
+/// not kept. The glue has the configuration instead.
+fn make_libedit(workspace: &Workspace, cache: &Cache, folder: &Path, compiler: &Path, flags: &str) -> Result<()> {
+    let tree = source::libedit(cache, &folder.join("libedit"))?.join("src");
+    for (name, kind, of) in LIBEDIT_LISTS {
+        let mut command = child::command("sh");
+        let list = child::output(command.current_dir(&tree).args(["makelist", kind]).args(of))?;
+        std::fs::write(tree.join(name), list).with_context(|| format!("cannot write {}", tree.join(name).display()))?;
+    }
+    std::fs::create_dir_all(folder.join("include/editline"))?;
+    for header in LIBEDIT_HEADERS {
+        std::fs::copy(tree.join(header), folder.join("include").join(header))
+            .with_context(|| format!("cannot copy libedit's {header}"))?;
+    }
+    let glue = workspace.glue().join("libedit");
+    let mut words: Vec<OsString> = flags.split_whitespace().map(Into::into).collect();
+    for folder in [&glue, &tree] {
+        words.extend(["-I".into(), folder.clone().into_os_string()]);
+    }
+    let mut sources = c_files(&tree)?;
+    sources.extend(c_files(&glue)?);
+    archive("edit", &sources, &words, compiler, &folder.join("edit"), folder)
+}
+
+/// Compiles `sources` into `objects`, and makes the archive `lib/libNAME.a` of them in `folder`.
+fn archive(
+    name: &str,
+    sources: &[PathBuf],
+    flags: &[OsString],
+    compiler: &Path,
+    objects: &Path,
+    folder: &Path,
+) -> Result<()> {
+    std::fs::create_dir_all(objects).with_context(|| format!("cannot create {}", objects.display()))?;
     let mut made = Vec::new();
-    for source in sources(library, &root)? {
+    for source in sources {
         let object = objects.join(source.file_name().unwrap_or_default()).with_extension("o");
         let mut command = Command::new(compiler);
-        command.args(flags.split_whitespace()).args(library.flags);
-        command.arg("-c").arg(&source).arg("-o").arg(&object);
+        command.args(flags).arg("-c").arg(source).arg("-o").arg(&object);
         child::run(command).with_context(|| format!("cannot compile {}", source.display()))?;
         made.push(object);
     }
-    codegen::ar(&folder.join("lib").join(format!("lib{}.a", library.name)), &made)
+    codegen::ar(&folder.join("lib").join(format!("lib{name}.a")), &made)
 }
 
 /// All C files of a library, in the order of their names.
 fn sources(library: &Library, root: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = Vec::new();
     for folder in library.sources {
-        let folder = root.join(folder);
-        let listing = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        let files = listing.collect::<std::io::Result<Vec<_>>>()?.into_iter().map(|file| file.path());
-        sources.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "c")));
+        sources.extend(c_files(&root.join(folder))?);
     }
     sources.sort();
     Ok(sources)
+}
+
+fn c_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listing = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files: Vec<_> = listing.map(|file| Ok(file?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+    files.sort();
+    Ok(files)
 }
 
 /// A crate that cargo has fetched.

@@ -10,3 +10,6 @@ pub mod unit;
 
 /// The stand-in for the compiler that records links; `@COMPILER@` is to be replaced.
 pub const RECORDER: &str = include_str!("recorder.sh");
+
+/// What the server does how often, see the module `profile`.
+pub const PROFILE: &[u8] = include_bytes!("postgres.proftext.zst");

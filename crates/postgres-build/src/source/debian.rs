@@ -14,6 +14,15 @@ pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The suite that has the newest minor release first.
 const SUITE: &str = "sid";
 
+/// What apt fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Binary packages.
+    Packages,
+    /// Source packages.
+    Sources,
+}
+
 /// A tarball as PostgreSQL's project released it, out of Debian's source package.
 #[derive(Debug)]
 pub(super) struct Fetched {
@@ -25,25 +34,8 @@ pub(super) struct Fetched {
 /// Fetches the source package with apt, whose state is kept in `state`, and puts its tarball into
 /// `folder`.
 pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
-    ensure!(
-        Path::new(KEYRING).exists(),
-        "this is not a Debian with the package debian-archive-keyring: there is no {KEYRING}"
-    );
-    let config = configuration(state, SUITE)?;
-    let apt = |folder: &Path, arguments: &[&str]| {
-        let mut command = child::command("apt-get");
-        command.env("APT_CONFIG", &config).current_dir(folder).args(arguments);
-        child::run(command)
-    };
-    apt(state, &["update"])?;
-    let package = state.join("package");
-    if package.exists() {
-        std::fs::remove_dir_all(&package).with_context(|| format!("cannot remove {}", package.display()))?;
-    }
-    std::fs::create_dir(&package).with_context(|| format!("cannot create {}", package.display()))?;
     let name = format!("postgresql-{MAJOR}");
-    apt(&package, &["source", "--download-only", &name])?;
-
+    let package = package(state, SUITE, &name)?;
     let description = std::fs::read_dir(&package)?
         .flatten()
         .find(|file| file.path().extension().is_some_and(|extension| extension == "dsc"))
@@ -57,9 +49,30 @@ pub(super) fn fetch(state: &Path, folder: &Path) -> Result<Fetched> {
     Ok(Fetched { tarball, version: file.version, checksum })
 }
 
-/// A private configuration of apt, with its state in the same folder; its path. Of the suite that has the newest source it knows sources, of
-/// others packages.
-pub(crate) fn configuration(state: &Path, suite: &str) -> Result<PathBuf> {
+/// Downloads the files of a source package into a folder of `state`, which is returned.
+pub(super) fn package(state: &Path, suite: &str, name: &str) -> Result<PathBuf> {
+    ensure!(
+        Path::new(KEYRING).exists(),
+        "this is not a Debian with the package debian-archive-keyring: there is no {KEYRING}"
+    );
+    let config = configuration(state, Kind::Sources, suite)?;
+    let apt = |folder: &Path, arguments: &[&str]| {
+        let mut command = child::command("apt-get");
+        command.env("APT_CONFIG", &config).current_dir(folder).args(arguments);
+        child::run(command)
+    };
+    apt(state, &["update"])?;
+    let package = state.join("package");
+    if package.exists() {
+        std::fs::remove_dir_all(&package).with_context(|| format!("cannot remove {}", package.display()))?;
+    }
+    std::fs::create_dir(&package).with_context(|| format!("cannot create {}", package.display()))?;
+    apt(&package, &["source", "--download-only", name])?;
+    Ok(package)
+}
+
+/// A private configuration of apt, with its state in the same folder; its path.
+pub(crate) fn configuration(state: &Path, kind: Kind, suite: &str) -> Result<PathBuf> {
     let targets = child::output(child::command("apt-get").args([
         "indextargets",
         "--format",
@@ -69,7 +82,7 @@ pub(crate) fn configuration(state: &Path, suite: &str) -> Result<PathBuf> {
     let Some(mirror) = mirror(&targets) else {
         bail!("apt knows no mirror of Debian: run `apt-get update` first");
     };
-    configure(state, mirror, suite)
+    configure(state, mirror, kind, suite)
 }
 
 /// The mirror that the machine's packages come from.
@@ -79,12 +92,15 @@ fn mirror(targets: &str) -> Option<&str> {
 }
 
 /// Writes apt's private configuration and returns its path.
-fn configure(state: &Path, mirror: &str, suite: &str) -> Result<PathBuf> {
+fn configure(state: &Path, mirror: &str, kind: Kind, suite: &str) -> Result<PathBuf> {
     let context = || format!("cannot write to {}", state.display());
     for folder in ["state/lists/partial", "cache/archives/partial"] {
         std::fs::create_dir_all(state.join(folder)).with_context(context)?;
     }
-    let kind = if suite == SUITE { "deb-src" } else { "deb" };
+    let kind = match kind {
+        Kind::Packages => "deb",
+        Kind::Sources => "deb-src",
+    };
     let sources = format!("{kind} [signed-by={KEYRING}] {mirror} {suite} main\n");
     std::fs::write(state.join("sources.list"), sources).with_context(context)?;
     std::fs::write(state.join("status"), "").with_context(context)?;

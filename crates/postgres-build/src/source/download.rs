@@ -1,4 +1,4 @@
-//! The pinned release from PostgreSQL's download site.
+//! Tarballs from where they are released.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -32,12 +32,13 @@ pub(super) fn base_url() -> String {
 
 /// Downloads the pinned release into `folder`. One try, short timeouts: there is another way.
 pub(super) fn pinned(folder: &Path, base: &str) -> Result<Outcome> {
-    fetch(folder, base, PINNED, PINNED_SHA256)
+    let url = format!("{}/v{PINNED}/postgresql-{PINNED}.tar.bz2", base.trim_end_matches('/'));
+    fetch(folder, &url, PINNED_SHA256)
 }
 
-fn fetch(folder: &Path, base: &str, version: &str, checksum: &str) -> Result<Outcome> {
-    let name = format!("postgresql-{version}.tar.bz2");
-    let url = format!("{}/v{version}/{name}", base.trim_end_matches('/'));
+/// Downloads a file into `folder`, with the name that it has in the URL, and checks it.
+pub(super) fn fetch(folder: &Path, url: &str, checksum: &str) -> Result<Outcome> {
+    let name = url.rsplit('/').next().unwrap_or(url);
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let agent = ureq::Agent::config_builder()
         .timeout_resolve(seconds(5))
@@ -46,13 +47,13 @@ fn fetch(folder: &Path, base: &str, version: &str, checksum: &str) -> Result<Out
         .timeout_global(seconds(600))
         .build()
         .new_agent();
-    let mut answer = match agent.get(&url).call() {
+    let mut answer = match agent.get(url).call() {
         Ok(answer) => answer,
         Err(error) => return Ok(Outcome::Unreachable(format!("{url}: {error}"))),
     };
     let mut body = answer.body_mut().with_config().limit(SIZE_LIMIT).reader();
 
-    let tarball = folder.join(&name);
+    let tarball = folder.join(name);
     // checked before it gets the name that the cache knows
     let partial = folder.join("download.partial");
     let context = || format!("cannot write {}", tarball.display());
@@ -92,7 +93,7 @@ mod tests {
     /// Answers one request with `status` and `body`, of which it says that it has `length` bytes.
     fn server(status: &'static str, body: &'static [u8], length: usize) -> (String, std::thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/source/", listener.local_addr().unwrap());
+        let url = format!("http://{}/source/v18.6/postgresql-18.6.tar.bz2", listener.local_addr().unwrap());
         let thread = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -111,7 +112,7 @@ mod tests {
     fn downloads_and_checks() {
         let dir = tempfile::tempdir().unwrap();
         let (url, server) = server("200 OK", b"abc", 3);
-        let Outcome::Fetched(path) = fetch(dir.path(), &url, "18.6", ABC).unwrap() else { panic!("not fetched") };
+        let Outcome::Fetched(path) = fetch(dir.path(), &url, ABC).unwrap() else { panic!("not fetched") };
         assert_eq!(path, dir.path().join("postgresql-18.6.tar.bz2"));
         assert_eq!(hash::file(&path).unwrap(), ABC);
         assert_eq!(server.join().unwrap(), "GET /source/v18.6/postgresql-18.6.tar.bz2 HTTP/1.1");
@@ -121,7 +122,7 @@ mod tests {
     fn a_wrong_checksum_is_an_error_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let (url, server) = server("200 OK", b"abd", 3);
-        let error = format!("{:#}", fetch(dir.path(), &url, "18.6", ABC).unwrap_err());
+        let error = format!("{:#}", fetch(dir.path(), &url, ABC).unwrap_err());
         assert!(error.contains("wrong checksum") && error.contains(ABC) && error.contains(&url), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         server.join().unwrap();
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn an_absent_file_a_broken_transfer_and_a_dead_server_are_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        let unreachable = |url: &str| match fetch(dir.path(), url, "18.6", ABC).unwrap() {
+        let unreachable = |url: &str| match fetch(dir.path(), url, ABC).unwrap() {
             Outcome::Unreachable(reason) => reason,
             Outcome::Fetched(path) => panic!("{}", path.display()),
         };

@@ -9,6 +9,7 @@
 
 mod debian;
 mod download;
+mod libedit;
 mod tarball;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 pub use debian::KEYRING as DEBIAN_KEYRING;
-pub(crate) use debian::configuration as debian_configuration;
+pub(crate) use debian::{Kind as DebianKind, configuration as debian_configuration};
+pub(crate) use libedit::{VERSION as LIBEDIT_VERSION, unpacked as libedit};
 
 use crate::hash::{self, Sum};
 use crate::layout::{Cache, CachedSource};

@@ -11,6 +11,7 @@ use super::TARGET;
 use crate::child;
 use crate::layout::Cache;
 use crate::progress::Progress;
+use crate::source::{DebianKind, debian_configuration};
 use crate::tools;
 use crate::version::LLVM_MAJOR;
 
@@ -158,7 +159,8 @@ fn unpack(folder: &Path, name: &str, suite: Option<&str>, packages: &[&str]) -> 
         }
         std::fs::create_dir_all(folder)?;
     }
-    let config = suite.map(|suite| crate::source::debian_configuration(&folder.join("apt"), suite)).transpose()?;
+    let config =
+        suite.map(|suite| debian_configuration(&folder.join("apt"), DebianKind::Packages, suite)).transpose()?;
     let apt = |arguments: &[&str]| {
         let mut command = child::command("apt-get");
         command.current_dir(&downloads).args(arguments);

@@ -34,6 +34,7 @@ unsafe extern "C" {
     fn privatize_linker_create(destination: LLVMModuleRef) -> *mut c_void;
     fn privatize_linker_dispose(linker: *mut c_void);
     fn privatize_linker_link(linker: *mut c_void, source: LLVMModuleRef) -> bool;
+    fn privatize_never_called(function: LLVMValueRef) -> bool;
     fn privatize_replace_uses(from: LLVMValueRef, to: LLVMValueRef);
     fn privatize_expand_constant_users(constants: *mut LLVMValueRef, count: usize);
     fn privatize_constant_offset(module: LLVMModuleRef, pointer: LLVMValueRef, offset: *mut i64) -> LLVMValueRef;

@@ -10,7 +10,7 @@ use llvm_sys::*;
 
 use super::{
     Linkage, Opcode, Type, Visibility, attribute_kind, c_string, privatize_delete_global,
-    privatize_is_thread_local_address, privatize_replace_uses, text,
+    privatize_is_thread_local_address, privatize_never_called, privatize_replace_uses, text,
 };
 
 /// Any value: a global, a constant, an instruction.
@@ -231,6 +231,11 @@ impl Value {
 
     pub(crate) fn add_attribute(self, attribute: LLVMAttributeRef) {
         call!(LLVMAddAttributeAtIndex(self.0, LLVMAttributeFunctionIndex, attribute));
+    }
+
+    /// Whether a profile says that this function is never called.
+    pub(crate) fn is_never_called(self) -> bool {
+        call!(privatize_never_called(self.0))
     }
 
     pub(crate) fn remove_attribute(self, kind: &str) {

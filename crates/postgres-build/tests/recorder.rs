@@ -10,7 +10,9 @@ use postgres_build::recipe::RECORDER;
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("recorder");
-    std::fs::write(&script, RECORDER.replace("@COMPILER@", "cc")).unwrap();
+    let text =
+        RECORDER.replace("@COMPILER@", "cc").replace("@PROFILE@", "/nonexistent").replace("@PROFILE_ARGUMENTS@", "");
+    std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(dir.path().join("main.c"), "int main(void) { return 7; }\n").unwrap();
     dir

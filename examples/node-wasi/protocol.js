@@ -10,7 +10,7 @@ export class PgliteError extends Error {
 
 /** A simple query message. */
 export function queryMessage (sql) {
-  const text = new TextEncoder().encode(sql)
+  const text = encode(sql)
   const message = new Uint8Array(text.length + 6)
   message[0] = 'Q'.charCodeAt(0)
   new DataView(message.buffer).setUint32(1, text.length + 5)
@@ -53,17 +53,27 @@ export function rowsOf (reply) {
   return { rows, tag }
 }
 
-/** Begins the backend of an instance whose `_initialize` has run; returns what pgl_initdb says. */
-export function begin (exports) {
+/** Writes to the memory area, which begins at address 1. */
+const put = (exports, bytes) => new Uint8Array(exports.memory.buffer).set(bytes, 1)
+
+const encode = (text) => new TextEncoder().encode(text)
+
+/** Begins the backend of an instance whose `_initialize` has run, with settings of `postgresql.conf`; returns what pgl_initdb says. */
+export function begin (exports, settings = {}) {
   const status = exports.pgl_initdb()
-  if (status & 1 || exports.pgl_backend() !== 0) throw new Error('the backend does not begin; the reason is on standard error')
+  let failed = status & 1
+  for (const [name, value] of Object.entries(settings)) {
+    put(exports, encode(`${name}\0${value}\0`))
+    failed ||= exports.pg_conf(1, 2 + name.length)
+  }
+  if (failed || exports.pgl_backend() !== 0) throw new Error('the backend does not begin; the reason is on standard error')
   return status
 }
 
-/** Sends messages through the memory area, which begins at address 1. The reply, or the number of the file that has it. */
+/** Sends messages. The reply, or the number of the file that has it. */
 export function exchange (exports, message) {
   exports.use_wire(1)
-  new Uint8Array(exports.memory.buffer).set(message, 1)
+  put(exports, message)
   exports.interactive_write(message.length)
   exports.interactive_one()
   const size = exports.interactive_read()
@@ -73,6 +83,6 @@ export function exchange (exports, message) {
 /** Runs what psql would take, with tables on standard output; a statement that has not ended waits for the next text. */
 export function runText (exports, sql) {
   exports.use_wire(0)
-  new Uint8Array(exports.memory.buffer).set(new TextEncoder().encode(sql + '\0'), 1)
+  put(exports, encode(sql + '\0'))
   exports.interactive_one()
 }

@@ -1,15 +1,21 @@
-"""The interface of the libpglite draft in WebAssembly, by the PyPI package `wasmtime`: the memory area, the file transport, text."""
+"""The interface of the libpglite draft in WebAssembly, by the PyPI package `wasmtime`."""
 
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import os
 import pathlib
+import sys
 
 import wasmtime
 from wasmtime import _bindings
 
-IDB_FAILED, IDB_CALLED, IDB_HASDB, IDB_HASUSER = 1, 2, 4, 8
+# The draft's interface, and what uses it, are those of the host without WebAssembly.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+
+from pglite_compat import Draft  # noqa: E402
+
 STACK = 12 << 20
 
 
@@ -33,14 +39,25 @@ def _compiled(engine, path):
     return wasmtime.Module.deserialize_file(engine, str(place))
 
 
-class Backend:
+class Functions:
+    """The exports of an instance as methods."""
+
+    def __init__(self, store, exports):
+        self._store, self._exports = store, exports
+
+    def __getattr__(self, name):
+        function = functools.partial(self._exports[name], self._store)
+        setattr(self, name, function)
+        return function
+
+
+class Backend(Draft):
     """The backend of one instance. PREFIX is a directory of this machine; PGUSER and others are the module's environment."""
 
     def __init__(self):
         modules = pathlib.Path(os.environ["PGLITE_WASM"])
         prefix = pathlib.Path(os.environ.get("PREFIX", "/tmp/pglite"))
         prefix.mkdir(parents=True, exist_ok=True)
-        self.data = prefix / "base"
         # Inside, every process has the same number: the module cannot see that somebody else has the directory.
         self.lock = os.open(prefix, os.O_RDONLY)
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -56,54 +73,19 @@ class Backend:
         linker = wasmtime.Linker(engine)
         linker.define_wasi()
         exports = linker.instantiate(self.store, _compiled(engine, modules / "libpglite.wasm")).exports(self.store)
-        self.exports, self.memory = exports, exports["memory"]
-        self.call("_initialize")
-        self.status = self.call("pgl_initdb")
-        if self.status & IDB_FAILED or self.call("pgl_backend") != 0:
-            raise RuntimeError("the backend does not begin; the reason is on standard error")
-        self.call("use_wire", 1)
+        self.memory = exports["memory"]
+        functions = Functions(self.store, exports)
+        functions._initialize()
+        super().__init__(functions, prefix / "base")
 
-    def call(self, name, *arguments):
-        return self.exports[name](self.store, *arguments)
+    # The memory area begins at address 0.
 
-    def by_memory(self, message):
-        """Sends bytes through the memory area, which begins at address 1; the reply."""
-        length = len(message)
-        self.memory.write(self.store, message, 1)
-        self.call("interactive_write", length)
-        self.call("interactive_one")
-        size = self.call("interactive_read")
-        if size >= 0:
-            return bytes(self.memory.read(self.store, 2 + length, 2 + length + size))
-        return self._take(self.data / f".s.PGSQL.5432.out.{-size}")
+    def put(self, at, data):
+        self.memory.write(self.store, data, at)
 
-    def by_file(self, message):
-        """Sends bytes through files; the reply."""
-        lock = self.data / ".s.PGSQL.5432.lock.in"
-        lock.write_bytes(message)
-        lock.rename(self.data / ".s.PGSQL.5432.in")
-        self.call("interactive_one")
-        return self._take(self.data / ".s.PGSQL.5432.out")
-
-    @staticmethod
-    def _take(path):
-        try:
-            reply = path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        path.unlink()
-        return reply
-
-    def text(self, sql):
-        """Runs text; the tables go to standard output."""
-        self.call("use_wire", 0)
-        self.memory.write(self.store, sql.encode() + b"\0", 1)
-        self.call("interactive_one")
-        self.call("use_wire", 1)
-
-    def has_client(self):
-        return self.call("pgl_closed") == 1
+    def get(self, begin, end):
+        return bytes(self.memory.read(self.store, begin, end))
 
     def close(self):
-        self.call("pgl_shutdown")
+        super().close()
         os.close(self.lock)

@@ -52,9 +52,9 @@ def serve(client, backend, send):
         send(TERMINATE)
 
 
-def main():
+def main(open_backend):
     kind, place = sys.argv[1:3]
-    backend = Backend()
+    backend = open_backend()
     send = backend.by_file if "--files" in sys.argv else backend.by_memory
     listener = listen(kind, place)
     print("ready", listener.getsockname(), flush=True)
@@ -67,4 +67,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(Backend)

@@ -1,4 +1,4 @@
-"""The interface of the libpglite draft by ctypes: the memory area, the file transport, text."""
+"""The interface of the libpglite draft: the memory area, the file transport, text. The library is called by ctypes."""
 
 import ctypes
 import os
@@ -8,37 +8,36 @@ import struct
 IDB_FAILED, IDB_CALLED, IDB_HASDB, IDB_HASUSER = 1, 2, 4, 8
 
 
-def _library():
-    return ctypes.CDLL(os.environ.get("PGLITE_LIBRARY", "libpglite.so.1"))
+class Draft:
+    """A backend behind the draft's functions, wherever those are: `functions` has them as attributes. A subclass says what the memory area is."""
 
-
-class Backend:
-    """The one backend of this process. Environment variables such as PREFIX say where and who it is."""
-
-    def __init__(self):
-        self.lib = _library()
-        self.lib.pgl_cma.restype = ctypes.c_void_p
-        self.status = self.lib.pgl_initdb()
-        if self.status & IDB_FAILED or self.lib.pgl_backend() != 0:
+    def __init__(self, functions, data):
+        self.functions, self.data = functions, data
+        self.status = functions.pgl_initdb()
+        if self.status & IDB_FAILED or functions.pgl_backend() != 0:
             raise RuntimeError("the backend does not begin; the reason is on standard error")
-        self.lib.use_wire(1)
-        size = self.lib.get_buffer_size(0)
-        self.memory = memoryview((ctypes.c_char * size).from_address(self.lib.pgl_cma())).cast("B")
-        prefix = pathlib.Path(os.environ.get("PREFIX", "/tmp/pglite"))
-        self.data = pathlib.Path(os.environ.get("PGDATA", prefix / "base"))
+        functions.use_wire(1)
         # Looked up once: that is most of what a call costs.
-        self._write, self._one, self._read = (
-            self.lib.interactive_write, self.lib.interactive_one, self.lib.interactive_read)
+        self._written, self._one, self._read = (
+            functions.interactive_write, functions.interactive_one, functions.interactive_read)
+
+    def put(self, at, data):
+        """Writes to the memory area."""
+        raise NotImplementedError
+
+    def get(self, begin, end):
+        """Bytes of the memory area."""
+        raise NotImplementedError
 
     def by_memory(self, message):
         """Sends bytes through the memory area; the reply."""
         length = len(message)
-        self.memory[1:1 + length] = message
-        self._write(length)
+        self.put(1, message)
+        self._written(length)
         self._one()
         size = self._read()
         if size >= 0:
-            return bytes(self.memory[2 + length:2 + length + size])
+            return self.get(2 + length, 2 + length + size)
         return self._take(self.data / f".s.PGSQL.5432.out.{-size}")
 
     def by_file(self, message):
@@ -60,17 +59,34 @@ class Backend:
 
     def text(self, sql):
         """Runs text; the tables go to standard output."""
-        self.lib.use_wire(0)
-        encoded = sql.encode() + b"\0"
-        self.memory[1:1 + len(encoded)] = encoded
+        self.functions.use_wire(0)
+        self.put(1, sql.encode() + b"\0")
         self._one()
-        self.lib.use_wire(1)
+        self.functions.use_wire(1)
 
     def has_client(self):
-        return self.lib.pgl_closed() == 1
+        return self.functions.pgl_closed() == 1
 
     def close(self):
-        self.lib.pgl_shutdown()
+        self.functions.pgl_shutdown()
+
+
+class Backend(Draft):
+    """The one backend of this process. Environment variables such as PREFIX say where and who it is."""
+
+    def __init__(self):
+        library = ctypes.CDLL(os.environ.get("PGLITE_LIBRARY", "libpglite.so.1"))
+        library.pgl_cma.restype = ctypes.c_void_p
+        prefix = pathlib.Path(os.environ.get("PREFIX", "/tmp/pglite"))
+        super().__init__(library, pathlib.Path(os.environ.get("PGDATA", prefix / "base")))
+        size = library.get_buffer_size(0)
+        self.memory = memoryview((ctypes.c_char * size).from_address(library.pgl_cma())).cast("B")
+
+    def put(self, at, data):
+        self.memory[at:at + len(data)] = data
+
+    def get(self, begin, end):
+        return bytes(self.memory[begin:end])
 
 
 def query(sql):

@@ -3,8 +3,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PREFIX = tempfile.mkdtemp()
 os.environ["PREFIX"] = PREFIX
 
+from gateway_checks import Checks  # noqa: E402
 from pglite_compat import IDB_CALLED, IDB_HASUSER, Backend, messages, query  # noqa: E402
 
 
@@ -60,38 +59,8 @@ class Host(unittest.TestCase):
         print(f"memory area: {best:.1f} us per SELECT 1", file=sys.stderr)
 
 
-@unittest.skipUnless(shutil.which("psql"), "psql is not installed")
-class Gateway(unittest.TestCase):
-    def through(self, kind, place, connection, *more):
-        prefix = tempfile.mkdtemp()
-        gateway = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "gateway.py"), kind, place, *more],
-            env={**os.environ, "PREFIX": prefix}, stdout=subprocess.PIPE, text=True)
-        try:
-            line = gateway.stdout.readline()
-            self.assertTrue(line.startswith("ready"), line)
-            if kind == "inet":
-                connection += " port=" + line.rsplit(",", 1)[1].strip(" )\n")
-            connection += " user=postgres sslmode=disable dbname=template1"
-            psql = ["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-            for number in range(3):
-                run = subprocess.run(psql + ["-c", f"CREATE TEMP TABLE t AS SELECT {number} AS n", "-c", "SELECT n FROM t",
-                                             connection + " password=password"], capture_output=True, text=True)
-                self.assertEqual(run.stdout, f"SELECT 1\n{number}\n", run.stderr)
-            run = subprocess.run(psql + ["-c", "SELECT 1", connection + " password=wrong"], capture_output=True, text=True)
-            self.assertIn("password authentication failed", run.stderr)
-        finally:
-            gateway.send_signal(signal.SIGINT)
-            gateway.wait(timeout=60)
-            gateway.stdout.close()
-            shutil.rmtree(prefix)
-
-    def test_unix(self):
-        with tempfile.TemporaryDirectory() as folder:
-            self.through("unix", folder, f"host={folder}")
-
-    def test_inet_by_files(self):
-        self.through("inet", "127.0.0.1:0", "host=127.0.0.1", "--files")
+class Gateway(Checks, unittest.TestCase):
+    script = os.path.join(HERE, "gateway.py")
 
 
 if __name__ == "__main__":

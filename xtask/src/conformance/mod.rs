@@ -7,7 +7,7 @@ mod exchange;
 mod ground;
 mod report;
 mod run;
-mod server;
+pub(crate) mod server;
 mod suite;
 mod variant;
 

@@ -28,7 +28,7 @@ pub(crate) fn prepare(database: &Database, options: &Options) -> Result<Option<S
     if let Some(password) = kept {
         return Ok(Some(password.trim().to_owned()));
     }
-    if has_password(database)? {
+    if is_settled(database)? {
         return Ok(None);
     }
     let password = random()?;
@@ -39,11 +39,11 @@ pub(crate) fn prepare(database: &Database, options: &Options) -> Result<Option<S
     Ok(Some(password))
 }
 
-fn has_password(database: &Database) -> Result<bool> {
+/// Whether the superuser has a password, or gets it from the server that this one follows.
+fn is_settled(database: &Database) -> Result<bool> {
     let mut client = database.connect()?;
-    let row = client
-        .query_one("SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = current_user", &[])
-        .map_err(failed)?;
+    let query = "SELECT rolpassword IS NOT NULL OR pg_is_in_recovery() FROM pg_authid WHERE rolname = current_user";
+    let row = client.query_one(query, &[]).map_err(failed)?;
     Ok(row.get(0))
 }
 

@@ -7,7 +7,7 @@ mod exchange;
 pub(crate) mod ground;
 mod report;
 pub(crate) mod run;
-mod server;
+pub(crate) mod server;
 pub(crate) mod suite;
 mod variant;
 

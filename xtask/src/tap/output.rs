@@ -1,0 +1,129 @@
+//! What `prove --verbose` says of a file.
+
+use std::fmt;
+
+use super::exceptions::Exception;
+
+/// How a file ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// How many tests passed.
+    pub(crate) passed: usize,
+    /// The descriptions of those that did not.
+    pub(crate) failed: Vec<String>,
+    /// Why nothing was run.
+    pub(crate) skipped: Option<String>,
+    /// Whether the file came to its end.
+    pub(crate) finished: bool,
+    /// Whether `prove` is content.
+    pub(crate) good: bool,
+    /// How long it took.
+    pub(crate) seconds: u64,
+}
+
+/// What that means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    Skipped(String),
+    Excepted,
+    Failed(String),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => write!(f, "ok"),
+            Self::Skipped(why) => write!(f, "skipped: {why}"),
+            Self::Excepted => write!(f, "failed, as expected"),
+            Self::Failed(why) => write!(f, "FAILED: {why}"),
+        }
+    }
+}
+
+impl Report {
+    /// Reads the output of one file.
+    pub(crate) fn parse(text: &str, seconds: u64) -> Self {
+        let mut report = Self { seconds, ..Self::default() };
+        let mut broken = false;
+        for line in text.lines() {
+            if line.starts_with("ok ") {
+                report.passed += 1;
+            } else if let Some(rest) = line.strip_prefix("not ok ") {
+                let description = rest.split_once(" - ").map_or(rest, |(_, description)| description);
+                if !description.contains("# TODO") {
+                    report.failed.push(description.trim_end().to_owned());
+                }
+            } else if let Some((_, why)) = line.split_once("# SKIP ").filter(|_| line.starts_with("1..0")) {
+                report.skipped = Some(why.to_owned());
+            } else if let Some(result) = line.strip_prefix("Result: ") {
+                report.finished = true;
+                report.good = result != "FAIL";
+            }
+            broken |= line.trim_start().starts_with("Parse errors: ");
+        }
+        report.finished &= !broken;
+        report
+    }
+
+    /// Compares with what was expected.
+    pub(crate) fn judge(&self, exception: Option<&Exception>) -> Verdict {
+        match (exception, &self.skipped) {
+            (None, Some(why)) if self.good => Verdict::Skipped(why.clone()),
+            (None, _) if self.good => Verdict::Passed,
+            (Some(_), _) if self.good => Verdict::Failed("it passes: remove its exception".into()),
+            (Some(exception), _) if exception.tests == self.failed && exception.unfinished != self.finished => {
+                Verdict::Excepted
+            }
+            _ => {
+                let rest = if self.finished { "" } else { ", then it ended early" };
+                Verdict::Failed(format!("{} passed, failed are {:?}{rest}", self.passed, self.failed))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILING: &str =
+        "ok 1 - a\nnot ok 2 - b\n#   Failed test 'b'\nok 3 # skip c\nnot ok 4 - d # TODO e\n1..4\nResult: FAIL\n";
+
+    #[test]
+    fn one_that_fails_is_excepted_only_for_what_is_expected() {
+        let report = Report::parse(FAILING, 1);
+        assert_eq!((report.passed, &report.failed[..], report.finished), (2, &["b".to_owned()][..], true));
+        assert!(matches!(report.judge(None), Verdict::Failed(_)));
+        let exception = Exception { tests: vec!["b".into()], ..Exception::default() };
+        assert_eq!(report.judge(Some(&exception)), Verdict::Excepted);
+        let other = Exception { tests: vec!["b".into(), "x".into()], ..Exception::default() };
+        assert!(matches!(report.judge(Some(&other)), Verdict::Failed(_)));
+        let early = Exception { unfinished: true, ..exception };
+        assert!(matches!(report.judge(Some(&early)), Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn one_that_passes_must_not_be_excepted() {
+        let report = Report::parse("ok 1 - a\n1..1\nResult: PASS\n", 1);
+        assert_eq!(report.judge(None), Verdict::Passed);
+        let exception = Exception { unfinished: true, ..Exception::default() };
+        assert!(matches!(report.judge(Some(&exception)), Verdict::Failed(_)));
+    }
+
+    #[test]
+    fn one_that_is_killed_or_dies_has_not_finished() {
+        let early = Exception { unfinished: true, ..Exception::default() };
+        for text in ["ok 1 - a\n", "ok 1 - a\n  Parse errors: No plan found in TAP output\nResult: FAIL\n"] {
+            let report = Report::parse(text, 1);
+            assert!(matches!(report.judge(None), Verdict::Failed(_)));
+            assert_eq!(report.judge(Some(&early)), Verdict::Excepted);
+        }
+    }
+
+    #[test]
+    fn one_that_skips_says_why() {
+        let report = Report::parse("1..0 # SKIP no injection points\nResult: NOTESTS\n", 1);
+        assert_eq!(report.judge(None), Verdict::Skipped("no injection points".into()));
+    }
+}

@@ -52,6 +52,7 @@ test('a page', { skip: missing, timeout: 120000 }, async () => {
   server.closeAllConnections()
   server.close()
   rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  assert.ok(version.result, version.error)
   assert.match(version.result.rows[0].version, /^PostgreSQL 18.*wasm32/)
   assert.equal(error.sqlstate, '22012')
   assert.equal(created.result.tag, 'SELECT 10000')

@@ -7,6 +7,9 @@ import { extname, join } from 'node:path'
 const here = import.meta.dirname
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm', '.tar': 'application/x-tar' }
 
+/** Files and folders, and nothing else: the page knows of no links. */
+const plain = ['--format=gnu', '--dereference', '--hard-dereference']
+
 /** A server of the page, and of the modules in a folder. `more` are further files: from path to function. */
 export function serve (modules, port, more = {}) {
   const files = {
@@ -14,7 +17,7 @@ export function serve (modules, port, more = {}) {
     '/page-worker.js': () => readFileSync(join(here, 'page-worker.js')),
     '/protocol.js': () => readFileSync(join(here, 'protocol.js')),
     '/libpglite.wasm': () => readFileSync(join(modules, 'libpglite.wasm')),
-    '/root.tar': () => execFileSync('tar', ['--format=gnu', '-C', join(modules, 'root'), '-cf', '-', '.'], { maxBuffer: 1 << 30 }),
+    '/root.tar': () => execFileSync('tar', [...plain, '-C', join(modules, 'root'), '-cf', '-', '.'], { maxBuffer: 1 << 30 }),
     ...more
   }
   const server = createServer((request, response) => {

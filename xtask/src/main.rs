@@ -52,7 +52,7 @@ enum Command {
     Prepared(prepared::Arguments),
     /// Run everything that CI runs: format, lints, and the tests of every crate
     Test(test::Arguments),
-    /// Build the WebAssembly modules, and test them in their host, which compiles wasmtime
+    /// Build the WebAssembly modules, and test them in their hosts, the first of which compiles wasmtime
     Wasm(wasm::Arguments),
     /// Show what libpglite can do
     Demo,

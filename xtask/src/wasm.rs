@@ -1,4 +1,7 @@
-//! `cargo xtask wasm`: the modules, and the tests of their host. Apart from `test`, since they need a compiler for WebAssembly, and wasmtime.
+//! `cargo xtask wasm`: the modules, and the tests of their hosts: that in Rust, and those in other languages. Apart from `test`, since they need a
+//! compiler for WebAssembly, and wasmtime.
+
+mod hosts;
 
 use std::process::Command;
 
@@ -13,7 +16,10 @@ pub(crate) struct Arguments {
     /// Leave out format and lints
     #[arg(long)]
     only_tests: bool,
-    /// Only the tests whose name has this in it
+    /// Only the hosts in other languages (`examples/*-wasi`)
+    #[arg(long, conflicts_with_all = ["only_tests", "test"])]
+    examples: bool,
+    /// Only the tests of the host in Rust whose name has this in it
     #[arg(value_name = "TEST")]
     test: Option<String>,
 }
@@ -23,6 +29,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = Workspace::compiled_from();
     let cache = Cache::from_environment()?;
     let modules = wasm::build(true, &workspace, &cache, &Progress::new())?;
+    let examples = || {
+        println!("\nthe modules are in {}", modules.folder.display());
+        hosts::run(&workspace.root.join("examples"), &modules.folder, &cache.folder("wasm-hosts"))
+    };
+    if arguments.examples {
+        return examples();
+    }
     let target = wasm::host_target(&workspace, &cache)?;
     let host = workspace.root.join("crates/wasm-host");
     let cargo = |words: &str| -> Result<()> {
@@ -39,5 +52,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         cargo("fmt --check")?;
         cargo("clippy --release --all-targets -- -D warnings")?;
     }
-    cargo(&format!("test --release {}", arguments.test.as_deref().unwrap_or_default()))
+    cargo(&format!("test --release {}", arguments.test.as_deref().unwrap_or_default()))?;
+    if arguments.test.is_some() { Ok(()) } else { examples() }
 }

@@ -3,7 +3,15 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
-/** A prompt for SQL: {@code java -cp 'lib/*:.' Repl MODULES PREFIX}. */
+/**
+ * A prompt for SQL.
+ *
+ * <pre>
+ * mvn dependency:copy-dependencies -DoutputDirectory=lib
+ * javac -cp 'lib/*' *.java
+ * java -cp 'lib/*:.' Repl MODULES PREFIX
+ * </pre>
+ */
 final class Repl {
     public static void main(String[] arguments) throws Exception {
         Backend.run(() -> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use postgres_build::child;
 
+use super::dump;
 use super::figure::{Figure, Goal, SIDES, Samples, Side, Values};
 use super::lab::{Lab, text};
 use super::server::Server;
@@ -18,7 +19,7 @@ pub(crate) struct Group {
     pub(crate) measure: fn(&Lab) -> Result<Vec<Figure>>,
 }
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     Group { name: "open-new", measure: open_new },
     Group { name: "reopen", measure: reopen },
     Group { name: "standalone", measure: standalone },
@@ -26,6 +27,7 @@ const GROUPS: [Group; 9] = [
     Group { name: "connect", measure: connect },
     Group { name: "pgbench", measure: pgbench },
     Group { name: "bulk", measure: bulk },
+    Group { name: "dump", measure: dump::dump },
     Group { name: "memory", measure: memory },
     Group { name: "growth", measure: growth },
 ];

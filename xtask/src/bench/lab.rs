@@ -212,6 +212,23 @@ impl Lab {
         command
     }
 
+    /// A client program on a side: of ours, with the data directory as its first argument, or a stock one, which finds its server.
+    pub(crate) fn program(&self, side: Side, name: &str, data: &Path) -> Result<Command> {
+        Ok(match side {
+            Side::Ours => {
+                let mut command = child::command(&self.pglite);
+                command.arg(name).arg(data);
+                command
+            }
+            Side::Stock(flavour) => {
+                let mut command = child::command(self.stock[&flavour].join("bin").join(name));
+                command.env("LD_LIBRARY_PATH", self.stock[&flavour].join("lib"));
+                command.env("PGHOST", self.socket(side)?).env("PGUSER", "postgres");
+                command
+            }
+        })
+    }
+
     fn socket(&self, side: Side) -> Result<PathBuf> {
         let path = self.sockets.join(short_name(side));
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;

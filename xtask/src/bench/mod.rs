@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: libpglite against stock servers of the same source, in interleaved rounds. `docs/benchmarks.md`
 //! tells what is measured and how.
 
+mod dump;
 mod figure;
 mod groups;
 mod lab;
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only these groups: open-new, reopen, standalone, session, connect, pgbench, bulk, memory, growth
+    /// Only these groups: open-new, reopen, standalone, session, connect, pgbench, bulk, dump, memory, growth
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
     /// How often each comparison is made

@@ -151,7 +151,7 @@ const ENVIRONMENT: [(&str, &str); 16] = [
     ("with_gssapi", "no"),
     ("with_krb_srvnam", "postgres"),
     ("with_ldap", "no"),
-    ("with_readline", "no"),
+    ("with_readline", "yes"),
     ("enable_injection_points", "no"),
     ("GZIP_PROGRAM", "gzip"),
     ("LZ4", "lz4"),

@@ -83,6 +83,7 @@ impl Client {
                 environment: variables(server, environment),
                 directory: directory.unwrap_or_else(|| "/".into()),
                 stdio,
+                umask: umask(),
                 // What others find in its lock file.
                 pid: (name == "postgres").then(|| i32::try_from(std::process::id()).ok()).flatten(),
             })
@@ -138,6 +139,13 @@ fn user_name() -> String {
         ["USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
     let root = rustix::process::geteuid().is_root();
     named.unwrap_or_else(|| if root { "root".into() } else { "user".into() })
+}
+
+/// The host process's mask for new files. To ask the kernel for it would be to change it.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
+    mask.unwrap_or(0o077)
 }
 
 /// `own` variables, then those that say which server is meant, then the caller's: each name once.

@@ -219,6 +219,7 @@ impl Machine {
             environment: variables,
             directory: "/".into(),
             stdio: [Stdio::Null, Stdio::Log, Stdio::Log],
+            umask: 0o077,
             pid: None,
         }
     }

@@ -239,6 +239,7 @@ pub fn spawn(name: &str, arguments: &[&str]) -> Spawn {
         environment: vec!["BIN=/bin".into()],
         directory: "/tmp".into(),
         stdio: [Stdio::Null, Stdio::Log, Stdio::Log],
+        umask: 0o077,
         pid: None,
     }
 }

@@ -274,9 +274,11 @@ fn start_host(p: &Process, line: &[u8], pipe_end: Option<Object>, pipe: Pipe) ->
     if let Ok(Some(directory)) = p.system.namespace.host_path(&p.local.cwd.borrow(), b".") {
         command.current_dir(directory);
     }
+    let umask = p.local.umask.get();
     // SAFETY: only async-signal-safe calls: the child must not keep the mask of our thread.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
+            libc::umask(umask);
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
             libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());

@@ -78,6 +78,8 @@ pub struct Spawn {
     pub directory: String,
     /// Descriptors 0, 1 and 2.
     pub stdio: [Stdio; 3],
+    /// Permission bits that what it creates does not get.
+    pub umask: u32,
     /// The process id; the next free one where it is `None`.
     pub pid: Option<i32>,
 }
@@ -310,7 +312,7 @@ impl System {
             arguments: strings(spawn.arguments)?,
             environment: strings(spawn.environment)?,
             cwd: self.directory(spawn.directory.as_bytes())?,
-            umask: 0o077,
+            umask: spawn.umask & 0o777,
             fds,
             signals: Signals::inherit(None),
         })

@@ -112,6 +112,18 @@ fn jobs_share_the_work() {
 }
 
 #[test]
+fn what_programs_write_has_the_mode_that_the_caller_s_umask_leaves() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let (db, script) = (folder.path("db"), folder.path("script"));
+    sql(&db, "SELECT 1");
+    let line = "umask 027; exec \"$0\" pg_dump \"$1\" -f \"$2\"";
+    let status = Command::new("sh").args(["-c", line, env!("CARGO_BIN_EXE_pglite"), &db, &script]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(std::fs::metadata(&script).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
 fn pg_dumpall_starts_our_pg_dump() {
     let folder = Folder::new();
     let db = folder.database();

@@ -292,6 +292,36 @@ fn a_stranger_s_file_stays_one() {
 }
 
 #[test]
+fn a_directory_can_be_read_by_who_may_not_search_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("f"), "").unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(&path, Some(77), None).unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            if is_root {
+                // SAFETY: a system call for this thread, which is nobody else's: it is no longer allowed everything.
+                unsafe { libc::setfsuid(77) };
+            }
+            for walking in [false, true] {
+                let (namespace, mut cwd) = at_data(directory.path(), walking);
+                namespace.mount(b"/data/d/nested", bundle(), Access::ReadOnly).unwrap();
+                assert_eq!(names(&namespace, &cwd, "d"), ["f", "nested"]);
+                assert_eq!(namespace.stat(&cwd, b"d/f").unwrap_err(), Errno::ACCESS);
+                assert_eq!(namespace.chdir(&mut cwd, b"d"), Err(Errno::ACCESS));
+            }
+        });
+    });
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
 fn the_current_directory_is_held() {
     let directory = tempfile::tempdir().unwrap();
     let (namespace, mut cwd) = at_data(directory.path(), false);

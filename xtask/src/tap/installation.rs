@@ -8,16 +8,8 @@ use anyhow::{Context, Result, ensure};
 use postgres_build::child;
 
 /// Modules of `src/test/modules` that tests load.
-const MODULES: [&str; 8] = [
-    "libpq_pipeline",
-    "test_aio",
-    "test_custom_rmgrs",
-    "test_extensions",
-    "test_pg_dump",
-    "test_slru",
-    "worker_spi",
-    "xid_wraparound",
-];
+const MODULES: [&str; 7] =
+    ["libpq_pipeline", "test_aio", "test_custom_rmgrs", "test_extensions", "test_pg_dump", "test_slru", "worker_spi"];
 
 /// Test programs whose makefiles only work in a build tree.
 const PROGRAMS: [&str; 3] = [

@@ -3,6 +3,8 @@
  */
 #include "support.h"
 
+#include <sys/stat.h>
+
 static char *
 line_for(const char *arguments)
 {
@@ -97,6 +99,14 @@ command_host(int argc, char **argv)
 	return 0;
 }
 
+/* What a program of the host makes has the mode that a process of ours says. */
+static int
+command_umask(int argc, char **argv)
+{
+	umask(027);
+	return code(system("umask"));
+}
+
 static int
 command_answer(int argc, char **argv)
 {
@@ -115,6 +125,7 @@ main(int argc, char **argv)
 {
 	static const struct command commands[] = {
 		{"own", command_own}, {"redirect", command_redirect}, {"host", command_host}, {"answer", command_answer},
+		{"umask", command_umask},
 		{NULL, NULL}
 	};
 

@@ -54,6 +54,12 @@ fn programs_of_the_host_where_granted() {
 }
 
 #[test]
+fn programs_of_the_host_get_the_umask() {
+    let expected = native("commands", &["umask"], &[]);
+    assert_eq!(run(&granting(), &["umask"], &[]), expected);
+}
+
+#[test]
 fn commands_with_a_known_answer() {
     let machine = Machine::with(&Options { answers: &[("list things", "one\ntwo\n")], ..Options::default() });
     assert_eq!(run(&machine, &["answer"], &[]).ok(), "one\ntwo\n0\n");

@@ -303,7 +303,8 @@ fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     }
 }
 
-fn proc_path(fd: BorrowedFd<'_>) -> String {
+/// A path that opens what a descriptor stands for.
+pub(super) fn proc_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 

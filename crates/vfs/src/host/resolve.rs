@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::HostDir;
+use super::directory::proc_path;
 use crate::directory::{Attempt, How, Scope, Stop};
 use crate::path;
 use crate::sys::above_stdio;
@@ -87,7 +88,12 @@ impl HostDir {
 
     fn open_entry(&self, name: &[u8], follow: bool, flags: OFlags, mode: Mode) -> Attempt<OwnedFd> {
         debug_assert!(is_name(name) || name == b".");
-        let fd = match rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, mode) {
+        let opened = match rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, mode) {
+            // Who may read a directory need not be allowed to search it, which looking up its `.` is.
+            Err(Errno::ACCESS) if name == b"." => rustix::fs::open(proc_path(self.fd.as_fd()), flags, mode),
+            other => other,
+        };
+        let fd = match opened {
             Ok(fd) => above_stdio(fd)?,
             Err(Errno::LOOP) if follow => return Err(Stop::Walk),
             // With O_DIRECTORY this, not ELOOP, is what a link gives.

@@ -79,8 +79,13 @@ impl Treatment {
 
 impl Changes {
     fn apply(&self, context: &Context, function: Value) {
-        if self.small || function.is_never_called() {
+        let never_called = function.is_never_called();
+        if self.small || never_called {
             function.add_attribute(context.enum_attribute("optsize"));
+        }
+        // Work that the profile knows nothing of, contrib's, may spend its time in what is small by its path.
+        if never_called && !self.small {
+            function.add_attribute(context.enum_attribute("minsize"));
         }
         if self.inlined.contains(&function.name()) {
             function.remove_attribute("noinline");

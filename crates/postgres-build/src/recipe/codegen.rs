@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::options::{GLOBAL_SYMBOLS, LINK_ARGUMENTS, PROFILE_ARGUMENTS};
+use super::options::{GLOBAL_SYMBOLS, LINK_ARGUMENTS};
 use super::unit::Unit;
 use crate::hash::{self, Sum};
 use crate::layout::{Cache, Workspace};
@@ -44,12 +44,7 @@ pub fn compile(unit: &Unit, pass: &Path, cache: &Cache, output: &Path, progress:
     if !known.exists() {
         let step = progress.step(&format!("generate code of {}", unit.name), 0);
         let mut command = child::command(tools::llvm("ld.lld")?);
-        command
-            .args(LINK_ARGUMENTS)
-            .args(PROFILE_ARGUMENTS.iter().flat_map(|argument| ["-mllvm", argument]))
-            .arg("-o")
-            .arg(&object)
-            .arg(&bitcode);
+        command.args(LINK_ARGUMENTS).arg("-o").arg(&object).arg(&bitcode);
         child::run(command).with_context(|| format!("cannot generate code of {}", unit.name))?;
         hide_symbols(&object)?;
         std::fs::create_dir_all(cache.folder("objects"))?;
@@ -74,7 +69,7 @@ fn object_key(bitcode: &Path) -> Result<String> {
     let linker = tools::llvm("ld.lld")?;
     let mut sum = Sum::default();
     sum.part(hash::file(bitcode)?).part(child::output(child::command(linker).arg("--version"))?);
-    for argument in LINK_ARGUMENTS.iter().chain(&PROFILE_ARGUMENTS).chain(&GLOBAL_SYMBOLS) {
+    for argument in LINK_ARGUMENTS.iter().chain(&GLOBAL_SYMBOLS) {
         sum.part(argument);
     }
     Ok(key::short(sum))

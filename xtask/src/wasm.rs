@@ -2,6 +2,7 @@
 //! compiler for WebAssembly, and wasmtime.
 
 mod hosts;
+mod mix;
 
 use std::process::Command;
 
@@ -9,6 +10,8 @@ use anyhow::{Context, Result};
 use postgres_build::layout::{Cache, Workspace};
 use postgres_build::progress::Progress;
 use postgres_build::{child, wasm};
+
+use crate::build;
 
 /// What to do.
 #[derive(clap::Args)]
@@ -19,6 +22,9 @@ pub(crate) struct Arguments {
     /// Only the hosts in other languages (`examples/*-wasi`)
     #[arg(long, conflicts_with_all = ["only_tests", "test"])]
     examples: bool,
+    /// Instead: a mix of queries in turns by the native engine and by the module, and how many times longer the module takes
+    #[arg(long, conflicts_with_all = ["only_tests", "examples", "test"])]
+    mix: bool,
     /// Only the tests of the host in Rust whose name has this in it
     #[arg(value_name = "TEST")]
     test: Option<String>,
@@ -48,6 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         child::lines(command, &mut |line| println!("{line}"))
             .with_context(|| format!("`cargo {words}` in crates/wasm-host"))
     };
+    if arguments.mix {
+        cargo("build --release --example mix")?;
+        let [bench] = build::programs(&workspace, &Progress::new(), "release", ["bench"])?;
+        let mut example = Command::new(target.join("release/examples/mix"));
+        example.env("PGLITE_WASM", &modules.folder);
+        return mix::compare(&bench, example);
+    }
     if !arguments.only_tests {
         cargo("fmt --check")?;
         cargo("clippy --release --all-targets -- -D warnings")?;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use libpglite::Database;
 
-use crate::Figures;
 use crate::server::Where;
 use crate::wire::{Session as WireSession, query};
+use crate::{Figures, mix};
 
 /// Does `step` `count` times, after a warm-up of a tenth of that; the durations in nanoseconds, sorted.
 fn durations(count: usize, mut step: impl FnMut() -> Result<()>) -> Result<Vec<u64>> {
@@ -61,6 +61,33 @@ impl Standalone {
         })?;
         session.close()?;
         Ok(figures(&sorted))
+    }
+}
+
+/// The mix of queries in a standalone session.
+#[derive(clap::Args)]
+pub(crate) struct Mix {
+    /// The data directory, of a new cluster
+    #[arg(long)]
+    data: PathBuf,
+    /// How often the whole mix is run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+impl Mix {
+    pub(crate) fn run(&self) -> Result<Figures> {
+        let mut session = Database::builder(&self.data).no_log().open_standalone()?;
+        let mut reply = Vec::new();
+        let figures = mix::run(self.rounds, |sql| {
+            reply.clear();
+            session.exchange(&query(sql), |bytes| reply.extend_from_slice(bytes))?;
+            ensure!(reply.ends_with(b"Z\0\0\0\x05I"), "{sql}: the reply has no end");
+            ensure!(reply[0] != b'E', "{sql}: {}", String::from_utf8_lossy(&reply));
+            anyhow::Ok(())
+        })?;
+        session.close()?;
+        Ok(figures)
     }
 }
 

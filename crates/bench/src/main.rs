@@ -3,6 +3,7 @@
 mod bulk;
 mod footprint;
 mod latency;
+mod mix;
 mod opening;
 mod server;
 mod wire;
@@ -34,6 +35,8 @@ enum Command {
     Run(server::Run),
     /// `SELECT 1` in a standalone session
     Standalone(latency::Standalone),
+    /// A mix of queries in a standalone session, of a new cluster: the least time of each in microseconds
+    Mix(latency::Mix),
     /// `SELECT 1` in a session of a server
     Session(latency::Session),
     /// New sessions to their first result
@@ -69,6 +72,7 @@ fn run(command: Command) -> Result<Figures> {
         Command::Start(arguments) => arguments.run(),
         Command::Run(arguments) => arguments.run(),
         Command::Standalone(arguments) => arguments.run(),
+        Command::Mix(arguments) => arguments.run(),
         Command::Session(arguments) => arguments.run(),
         Command::Connect(arguments) => arguments.run(),
         Command::Bulk(arguments) => arguments.run(),

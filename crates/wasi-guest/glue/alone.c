@@ -11,3 +11,9 @@ const struct
 			   *name;
 	void	   *address;
 }			pgl_module_symbols[1];
+const struct
+{
+	const char *module;
+	char	   *start,
+			   *end;
+}			pgl_module_tables[1];

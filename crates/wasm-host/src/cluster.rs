@@ -1,10 +1,13 @@
 //! Data directories: who has one, how it comes to be, and whether it is one of ours.
 
 use crate::error::{Error, Result};
+use crate::making::{self, Making};
+use crate::marker::{self, Progress};
 use crate::modules::Modules;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "its lock is what it is for")] File);
 
-/// Locks a data directory, and makes the cluster where there is none.
-pub(crate) fn open(modules: &Modules, path: &Path) -> Result<Lock> {
+/// Locks a data directory, and makes the cluster where there is none, or one that was never finished.
+pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Making>)> {
     fs::create_dir_all(path).map_err(Error::at(path, "make"))?;
     let directory = File::open(path).map_err(Error::at(path, "open"))?;
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
@@ -22,47 +25,77 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<Lock> {
         Err(e) => return Err(Error::at(path, "lock")(e.into())),
         Ok(()) => {}
     }
-    if !path.join("PG_VERSION").exists() {
-        if fs::read_dir(path).map_err(Error::at(path, "read"))?.next().is_some() {
+    let found = marker::progress(path);
+    let making = match found {
+        Progress::Done if path.join("PG_VERSION").exists() => None,
+        Progress::Done if fs::read_dir(path).map_err(Error::at(path, "read"))?.next().is_some() => {
             let reason = "it is not empty, and no cluster".into();
             return Err(Error::Unusable { path: path.into(), reason });
         }
-        let made = copy(&modules.template(), path).and_then(|()| renew(path));
-        if let Err(e) = made {
-            for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-                let entry = entry.path();
-                // What cannot be removed is in the way of the next one, which says so.
-                let _ = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
-            }
-            return Err(Error::at(path, "make a cluster in")(e));
+        Progress::Unsynced => {
+            let directory = directory.try_clone().map_err(Error::at(path, "open"))?;
+            Some(Making::begin(&modules.template(), path, Vec::new(), directory).map_err(Error::at(path, "sync"))?)
         }
-    }
+        Progress::Done | Progress::Unfinished => {
+            clear(path).map_err(Error::at(path, "empty"))?;
+            let made = make(&modules.template(), path, &directory);
+            // Else the next one does it.
+            Some(made.inspect_err(|_| drop(clear(path))).map_err(Error::at(path, "make a cluster in"))?)
+        }
+    };
     // Left by a session that did not end; the directory's lock says that it is gone.
     match fs::remove_file(path.join("postmaster.pid")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::at(path, "remove the lock file in")(e)),
-        _ => Ok(Lock(directory)),
+        _ => Ok((Lock(directory), making)),
     }
 }
 
-/// Copies the template; what makes a directory a cluster comes last, when all else is on the disk.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    copy_below(from, to)?;
-    let directory = File::open(to)?;
-    rustix::fs::syncfs(&directory)?;
-    fs::copy(from.join("PG_VERSION"), to.join("PG_VERSION"))?;
-    File::open(to.join("PG_VERSION"))?.sync_all()?;
-    directory.sync_all()
+/// Removes everything; the marker last, so that what could not be removed is not taken for a cluster.
+fn clear(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        if entry.is_dir() {
+            fs::remove_dir_all(&entry)?;
+        } else if !marker::is_at(&entry) {
+            fs::remove_file(&entry)?;
+        }
+    }
+    marker::remove(path)
 }
 
-fn copy_below(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
+/// Makes all of a cluster but the files of its databases, and begins with those.
+fn make(template: &Path, path: &Path, directory: &File) -> io::Result<Making> {
+    marker::begin(path)?;
+    let mut later = Vec::new();
+    let mut bytes = 0;
+    make_below(template, path, "", &mut later, &mut bytes)?;
+    renew(path)?;
+    let room = making::has_room(path, later.len() as u64, bytes);
+    let making = Making::begin(template, path, later, directory.try_clone()?)?;
+    if !room {
+        making.cluster().wait_made()?;
+    }
+    Ok(making)
+}
+
+/// The directory that is filled later.
+const LATER: &str = "base/";
+
+/// Makes what is below a path of the cluster. Files that come later are listed, with about the bytes that they will take.
+fn make_below(template: &Path, root: &Path, at: &str, later: &mut Vec<String>, bytes: &mut u64) -> io::Result<()> {
+    for entry in fs::read_dir(template.join(at))? {
         let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let name = entry.file_name().into_string().map_err(|_| io::Error::other("a name that is not UTF-8"))?;
+        let name = if at.is_empty() { name } else { format!("{at}/{name}") };
         if entry.file_type()?.is_dir() {
-            fs::create_dir(&target)?;
-            copy_below(&source, &target)?;
-        } else if entry.file_name() != "PG_VERSION" || from.parent().is_some_and(|p| p.ends_with("base")) {
-            fs::copy(&source, &target)?;
+            DirBuilder::new().mode(0o700).create(root.join(&name))?;
+            make_below(template, root, &name, later, bytes)?;
+        } else if name.starts_with(LATER) {
+            // A block, and what the file system keeps of it.
+            *bytes += entry.metadata()?.len().next_multiple_of(4096) + 4096;
+            later.push(name);
+        } else {
+            making::copy(&entry.path(), &root.join(&name))?;
         }
     }
     Ok(())

@@ -112,6 +112,7 @@ impl Host {
             // initdb says so to its children, and has no other way to.
             environment: vec![("PGDATA".into(), DATA.into())],
             directories: vec![(self.root.clone(), "/pglite".into(), false), (self.data.clone(), DATA.into(), true)],
+            making: None,
             console: console.clone(),
             log: log.clone(),
             cancel: Canceller::default(),

@@ -2,18 +2,22 @@
 
 use crate::engine::Inner;
 use crate::error::{Error, Result};
+use crate::files::{self, Files};
 use crate::interrupts::{self, Block, Canceller};
 use crate::log::Log;
+use crate::making::Cluster;
 use crate::streams::Console;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use wasmtime::{Linker, Memory, Module, Store, UpdateDeadline};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 /// What the host's functions work on.
 pub(crate) struct State {
-    wasi: WasiP1Ctx,
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) files: Files,
     pub(crate) interrupts: Option<(Memory, Block)>,
     pub(crate) cancel: Canceller,
 }
@@ -32,6 +36,8 @@ pub(crate) struct Program {
     pub(crate) environment: Vec<(String, String)>,
     /// Directories of the host, their names inside, and whether they can be written to.
     pub(crate) directories: Vec<(PathBuf, String, bool)>,
+    /// A cluster that is being made, and which of the directories it is.
+    pub(crate) making: Option<(Arc<Cluster>, usize)>,
     pub(crate) console: Console,
     pub(crate) log: Log,
     pub(crate) cancel: Canceller,
@@ -43,6 +49,7 @@ pub(crate) type Run = Pin<Box<dyn Future<Output = End> + Send>>;
 pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
+    files::add(&mut linker)?;
     Ok(linker)
 }
 
@@ -68,7 +75,9 @@ pub(crate) fn start(
         wasi.preopened_dir(host, guest, permissions)
             .map_err(|e| Error::Engine(format!("{}: {e:#}", host.display())))?;
     }
-    let state = State { wasi: wasi.build_p1(), interrupts: None, cancel: program.cancel };
+    let roots = program.directories.into_iter().map(|(host, ..)| host).collect();
+    let files = Files::new(roots, program.making);
+    let state = State { wasi: wasi.build_p1(), files, interrupts: None, cancel: program.cancel };
     let mut store = Store::new(engine, state);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {

@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::interrupts::Canceller;
 use crate::log::Log;
+use crate::making::Making;
 use crate::options::Options;
 use crate::sandbox::{self, End, Program, Run};
 use crate::streams::Console;
@@ -23,6 +24,7 @@ pub struct Session {
     running: Option<Running>,
     greeting: Vec<u8>,
     cancel: Canceller,
+    making: Option<Making>,
     _lock: Lock,
 }
 
@@ -48,16 +50,20 @@ impl Session {
     /// [`Error::InUse`] where somebody has the directory; [`Error::Unusable`] where it is another engine's; [`Error::Startup`] with
     /// PostgreSQL's words.
     pub fn open(engine: &Engine, options: &Options) -> Result<Session> {
-        let lock = cluster::open(engine.modules(), &options.path)?;
+        let (lock, making) = cluster::open(engine.modules(), &options.path)?;
         let mut session = Session {
             engine: engine.clone(),
             options: options.clone(),
             running: None,
             greeting: Vec::new(),
             cancel: Canceller::default(),
+            making,
             _lock: lock,
         };
         session.begin(&[], &[])?;
+        if let Some(making) = &session.making {
+            making.cluster().session_has_begun();
+        }
         Ok(session)
     }
 
@@ -119,6 +125,8 @@ impl Session {
             console: console.clone(),
             log: log.clone(),
             cancel: self.cancel.clone(),
+            // The second of the directories.
+            making: self.making.as_ref().map(|making| (making.cluster().clone(), 1)),
         };
         let run = sandbox::prepare(&self.engine.0, program)?;
         self.running = Some(Running { run, console, log });

@@ -39,4 +39,17 @@ case $PWD in
     done
     ;;
 esac
+case $PWD in
+@BUILD@/src/backend/utils/mb/conversion_procs/*)
+    # Few sessions need such a table of characters, and all of them are a seventh of the program: so they get a section of their own, from
+    # which the build makes files (tables.rs).
+    @COMPILE@ "$@" $extra -E -o "$output.c" || exit
+    sed -i "s/^static const uint[0-9]* [a-z0-9_]*_tree_table\[/__attribute__((section(\"pgl_tables_${source%.c}\"))) &/" "$output.c" || exit
+    for argument; do
+        shift
+        case $argument in *.c) argument=$output.c ;; esac
+        set -- "$@" "$argument"
+    done
+    ;;
+esac
 exec @COMPILE@ "$@" $extra

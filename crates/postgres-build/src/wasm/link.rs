@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Toolchain;
 use super::guest::{self, Guest};
 use super::modules::{self, Module};
+use super::tables::{self, Tables};
 use super::tree::Tree;
 use crate::child;
 use crate::layout::Workspace;
@@ -47,7 +48,15 @@ const SHARED_GLUE: [&str; 2] = ["session.c", "standalone.c"];
 const SHARED_WRAPPED: [&str; 5] =
     ["InitProcess", "InitializeSearchPath", "InitializeSessionUserIdStandalone", "secure_read", "secure_write"];
 
-/// Links all three into `output`; the names of the loadable modules that are in them.
+/// What was linked into the modules.
+pub(super) struct Linked {
+    /// The names of the loadable modules.
+    pub(super) modules: Vec<String>,
+    /// What of them is in files.
+    pub(super) tables: Tables,
+}
+
+/// Links all three into `output`.
 pub(super) fn link(
     tree: &Tree,
     guest: &Guest,
@@ -55,7 +64,7 @@ pub(super) fn link(
     workspace: &Workspace,
     work: &Path,
     output: &Path,
-) -> Result<Vec<String>> {
+) -> Result<Linked> {
     let links = Links::read(&tree.build)?;
     let server = links.program("postgres")?;
     let mut found = Vec::new();
@@ -96,13 +105,17 @@ pub(super) fn link(
     reactor.extend(["-nostartfiles".into(), "-Wl,--no-entry".into()]);
     reactor.extend(EXPORTS.iter().map(|name| format!("-Wl,--export={name}")));
     reactor.push(format!("-Wl,-z,stack-size={}", AREA + STACK));
-    program(toolchain, guest, &all, &reactor, &output.join("libpglite.wasm"))?;
+    let linked = program(toolchain, guest, &all, &reactor, work, "libpglite.wasm")?;
+    let tables = tables::take_out(&linked, &linked.with_extension("map"))?;
+    optimize(toolchain, &linked, output)?;
 
     let mut command = wrap(&SHARED_WRAPPED);
     command.extend(wrap(&["__main_argc_argv"]));
     command.extend(["-Wl,--export=pgl_interrupt_block".to_owned()]);
     command.push(format!("-Wl,-z,stack-size={STACK}"));
-    program(toolchain, guest, &all, &command, &output.join("pglite-stdio.wasm"))?;
+    let linked = program(toolchain, guest, &all, &command, work, "pglite-stdio.wasm")?;
+    ensure!(tables == tables::take_out(&linked, &linked.with_extension("map"))?, "the modules' tables differ");
+    optimize(toolchain, &linked, output)?;
 
     let initdb = links.program("initdb")?;
     let mut all = vec![
@@ -114,13 +127,44 @@ pub(super) fn link(
     all.extend(initdb.archives().map(Path::to_owned));
     all.push(tree.build.join("src/interfaces/libpq/libpq.a"));
     let stack = vec![format!("-Wl,-z,stack-size={STACK}")];
-    program(toolchain, guest, &all, &stack, &output.join("initdb.wasm"))?;
-    Ok(found.into_iter().map(|module| module.name).collect())
+    let linked = program(toolchain, guest, &all, &stack, work, "initdb.wasm")?;
+    optimize(toolchain, &linked, output)?;
+    Ok(Linked { modules: found.into_iter().map(|module| module.name).collect(), tables })
 }
 
-fn program(toolchain: &Toolchain, guest: &Guest, objects: &[PathBuf], flags: &[String], output: &Path) -> Result<()> {
+/// Links `work/name`, with a map beside it.
+fn program(
+    toolchain: &Toolchain,
+    guest: &Guest,
+    objects: &[PathBuf],
+    flags: &[String],
+    work: &Path,
+    name: &str,
+) -> Result<PathBuf> {
+    let output = work.join(name);
     let mut command = child::command(&toolchain.clang);
     command.args(toolchain.flags()).args(flags).args(["-Wl,--stack-first", "-Wl,--strip-all"]);
-    command.args(objects).args(guest::link_flags(guest)).arg("-o").arg(output);
-    child::run(command).with_context(|| format!("cannot link {}", output.display()))
+    command.arg(format!("-Wl,-Map={}", output.with_extension("map").display()));
+    command.args(objects).args(guest::link_flags(guest)).arg("-o").arg(&output);
+    child::run(command).with_context(|| format!("cannot link {}", output.display()))?;
+    Ok(output)
+}
+
+/// What the code may use, for the optimiser: what clang turns on, and exceptions. No vectors, which not every host has.
+const FEATURES: [&str; 7] = [
+    "bulk-memory",
+    "exception-handling",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
+
+/// Makes a linked module smaller, into `output`.
+fn optimize(toolchain: &Toolchain, linked: &Path, output: &Path) -> Result<()> {
+    let mut command = child::command(&toolchain.wasm_opt);
+    command.arg(linked).arg("-Oz").args(FEATURES.map(|name| format!("--enable-{name}")));
+    command.arg("-o").arg(output.join(linked.file_name().unwrap_or_default()));
+    child::run(command).with_context(|| format!("cannot optimise {}", linked.display()))
 }

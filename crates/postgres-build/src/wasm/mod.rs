@@ -12,6 +12,7 @@ mod guest;
 mod link;
 mod modules;
 mod source;
+mod tables;
 mod toolchain;
 mod tree;
 
@@ -91,7 +92,7 @@ pub fn build(may_install: bool, workspace: &Workspace, cache: &Cache, progress: 
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     let source = postgres::obtain(cache, progress)?;
     let mut sum = Sum::default();
-    sum.part("wasm 1").part(&source.checksum);
+    sum.part("wasm 2").part(&source.checksum);
     for input in INPUTS {
         sum.tree(&workspace.root, Path::new(input))?;
     }
@@ -130,7 +131,7 @@ fn make(
     step.finish("");
 
     let step = progress.step("install the share files", 0);
-    tree::install(&tree, &linked, &output.join("work/stage"), &output.join("root"))?;
+    tree::install(&tree, &linked.modules, &linked.tables, &output.join("work/stage"), &output.join("root"))?;
     step.finish("");
 
     std::fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))?;
@@ -138,7 +139,7 @@ fn make(
         key: key.into(),
         postgres_version: source.version.clone(),
         source_checksum: source.checksum.clone(),
-        modules: linked,
+        modules: linked.modules,
     };
     std::fs::write(output.join("manifest.json"), serde_json::to_vec_pretty(&description)?)?;
     if folder.exists() {

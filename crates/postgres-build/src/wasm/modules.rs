@@ -1,4 +1,4 @@
-//! The table of what loadable modules offer: they are linked in, and `dlsym` looks there.
+//! The tables of what loadable modules offer, and of what of them is in files: they are linked in, and `dlopen` and `dlsym` look there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::Toolchain;
+use super::tables::SECTION;
 use crate::child;
 use crate::record::Link;
 
@@ -62,7 +63,7 @@ fn symbols(listing: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The table, as C.
+/// Both, as C.
 pub(super) fn table(modules: &[Module]) -> String {
     let mut text = String::from("struct symbol { const char *module, *name; void *address; };\n");
     let symbols: BTreeMap<&String, &String> =
@@ -83,6 +84,17 @@ pub(super) fn table(modules: &[Module]) -> String {
         for (name, symbol) in &module.symbols {
             let _ = writeln!(text, "{{\"{}\", \"{name}\", (void *) {symbol}}},", module.name);
         }
+    }
+    text.push_str("{0, 0, 0}};\n");
+    text.push_str("struct tables { const char *module; char *start, *end; };\n");
+    // Whether one has tables, the linker knows.
+    for Module { name, .. } in modules {
+        let _ = writeln!(text, "extern char __start_{SECTION}{name}[] __attribute__((weak));");
+        let _ = writeln!(text, "extern char __stop_{SECTION}{name}[] __attribute__((weak));");
+    }
+    text.push_str("const struct tables pgl_module_tables[] = {\n");
+    for Module { name, .. } in modules {
+        let _ = writeln!(text, "{{\"{name}\", __start_{SECTION}{name}, __stop_{SECTION}{name}}},");
     }
     text.push_str("{0, 0, 0}};\n");
     text

@@ -3,6 +3,7 @@
 //! What the machine has is used. On Debian the rest comes from Debian's packages: one is installed (as root), the others, which are of
 //! another release or would stand beside the user's own Rust, are unpacked into the cache.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,11 @@ use crate::progress::Progress;
 use crate::source::{DebianKind, debian_configuration};
 use crate::tools;
 use crate::version::LLVM_MAJOR;
+
+/// Names a `wasm-opt`.
+const OPTIMIZER_VARIABLE: &str = "WASM_OPT";
+/// The oldest binaryen that is known to understand our exceptions.
+const BINARYEN: u32 = 120;
 
 /// Names an unpacked wasi-libc, with `include/wasm32-wasi` and `lib/wasm32-wasi`.
 const SYSROOT_VARIABLE: &str = "WASI_SYSROOT";
@@ -31,6 +37,8 @@ pub struct Toolchain {
     pub nm: PathBuf,
     /// Its stripper.
     pub strip: PathBuf,
+    /// Binaryen's optimiser.
+    pub wasm_opt: PathBuf,
     /// wasi-libc.
     pub sysroot: PathBuf,
     /// Rust.
@@ -57,6 +65,7 @@ impl Toolchain {
             ranlib: tools::llvm("llvm-ranlib")?,
             nm: tools::llvm("llvm-nm")?,
             strip: tools::llvm("llvm-strip")?,
+            wasm_opt: wasm_opt(&folder, progress)?,
             sysroot: sysroot(&folder, progress)?,
             rust: rust(&folder, progress)?,
         })
@@ -124,6 +133,49 @@ fn sysroot(folder: &Path, progress: &Progress) -> Result<PathBuf> {
     step.finish("");
     ensure!(has_libc(&unpacked), "Debian's wasi-libc has no setjmp");
     Ok(unpacked)
+}
+
+/// A `wasm-opt` that is new enough; else that of Debian trixie, with the libraries that it wants.
+fn wasm_opt(folder: &Path, progress: &Progress) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(OPTIMIZER_VARIABLE).filter(|value| !value.is_empty()) {
+        let named = PathBuf::from(named);
+        ensure!(
+            is_new(&named),
+            "{OPTIMIZER_VARIABLE} is {}, which is not the wasm-opt of binaryen {BINARYEN} or later",
+            named.display()
+        );
+        return Ok(named);
+    }
+    let unpacked = folder.join("binaryen");
+    let script = unpacked.join("wasm-opt");
+    for program in [PathBuf::from("wasm-opt"), script.clone()] {
+        if is_new(&program) {
+            return Ok(program);
+        }
+    }
+    let step = progress.step("fetch binaryen", 0);
+    unpack(folder, "binaryen", Some("trixie"), &["binaryen", "libc6", "libstdc++6", "libgcc-s1"]).with_context(
+        || format!("wasm-opt of binaryen {BINARYEN} is needed: install it, or set {OPTIMIZER_VARIABLE} to where it is"),
+    )?;
+    let libraries = std::fs::read_dir(unpacked.join("usr/lib"))?.flatten().map(|entry| entry.path());
+    let libraries = libraries.filter(|path| path.join("libc.so.6").exists()).last().context("there is no libc6")?;
+    let loader =
+        std::fs::read_dir(&libraries)?.flatten().find(|f| f.file_name().as_encoded_bytes().starts_with(b"ld-"));
+    let loader = loader.context("libc6 has no loader")?.path();
+    let (libraries, program) = (libraries.display(), unpacked.join("usr/bin/wasm-opt"));
+    let text =
+        format!("#!/bin/sh\nexec '{}' --library-path '{libraries}' '{}' \"$@\"\n", loader.display(), program.display());
+    std::fs::write(&script, text)?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    step.finish("");
+    ensure!(is_new(&script), "Debian's wasm-opt does not run");
+    Ok(script)
+}
+
+/// Whether a `wasm-opt` can do what we want; it says `wasm-opt version 120`, and perhaps more.
+fn is_new(program: &Path) -> bool {
+    let version = child::output(child::command(program).arg("--version")).unwrap_or_default();
+    version.split_whitespace().find_map(|word| word.parse::<u32>().ok()).is_some_and(|version| version >= BINARYEN)
 }
 
 fn rust(folder: &Path, progress: &Progress) -> Result<Rust> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::guest::{self, Guest};
+use super::tables::Tables;
 use super::{Toolchain, source};
 use crate::compile::logged;
 use crate::hash::Sum;
@@ -206,9 +207,9 @@ fn write_compiler(path: &Path, build: &Path, guest: &Guest, toolchain: &Toolchai
     Ok(())
 }
 
-/// Installs the share files by PostgreSQL's own makefiles, and an empty file for each program and module, which are looked for before they
-/// are used.
-pub(super) fn install(tree: &Tree, modules: &[String], stage: &Path, root: &Path) -> Result<()> {
+/// Installs the share files by PostgreSQL's own makefiles, and a file for each program and module, which are looked for before they are used. It
+/// is empty but for a module with tables.
+pub(super) fn install(tree: &Tree, modules: &[String], tables: &Tables, stage: &Path, root: &Path) -> Result<()> {
     let contrib = CONTRIB.iter().map(|name| format!("contrib/{name}"));
     let folders = ["src/include", "src/backend", "src/timezone", "src/backend/snowball", "src/pl/plpgsql/src"];
     for name in folders.iter().map(|name| (*name).to_owned()).chain(contrib) {
@@ -233,7 +234,8 @@ pub(super) fn install(tree: &Tree, modules: &[String], stage: &Path, root: &Path
         std::fs::set_permissions(programs.join(program), std::fs::Permissions::from_mode(0o755))?;
     }
     for module in modules {
-        std::fs::write(libraries.join(format!("{module}.so")), "")?;
+        let tables = tables.get(module).map_or(&[][..], |tables| tables);
+        std::fs::write(libraries.join(format!("{module}.so")), tables)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A PostgreSQL process in this module that ends, and another that begins: memory as it was when the module was made, but for what is Rust's.
 //!
 //! The linker lays data out by its kind, and in each kind in the order of the objects; `glue/first.c` is the first object, and marks where
-//! changeable data and zeros begin. Relies on: no thread, no frame of C on the stack, no reference to a static of Rust in use. The compiler
+//! changeable data begins and ends, and where zeros begin. Relies on: no thread, no frame of C on the stack, no reference to a static of Rust in use. The compiler
 //! does not know that these regions are all of its statics: what is read before and written after goes through `black_box`.
 
 use super::alloc::{self, Heap};
@@ -15,6 +15,7 @@ use std::ptr::null_mut;
 
 unsafe extern "C" {
     static mut pgl_first_data: u8;
+    static mut pgl_last_data: u8;
     static mut pgl_first_zero: u8;
     static mut __data_end: u8;
     fn __wasm_call_ctors();
@@ -24,9 +25,10 @@ static IMAGE: super::Global<*mut u8> = super::Global::new(null_mut());
 
 /// Start and size of the changeable data, then of the zeros.
 fn regions() -> [(*mut u8, usize); 2] {
-    let (data, zero, end) = (&raw mut pgl_first_data, &raw mut pgl_first_zero, &raw mut __data_end);
-    assert!(data < zero && zero < end, "the linker has laid out data in another order");
-    black_box([(data, zero.addr() - data.addr()), (zero, end.addr() - zero.addr())])
+    let (data, last) = (&raw mut pgl_first_data, &raw mut pgl_last_data);
+    let (zero, end) = (&raw mut pgl_first_zero, &raw mut __data_end);
+    assert!(data < last && last < zero && zero < end, "the linker has laid out data in another order");
+    black_box([(data, last.addr() - data.addr()), (zero, end.addr() - zero.addr())])
 }
 
 /// What a host calls before anything else: keeps an image of the data as the linker made it, then begins.

@@ -3,6 +3,9 @@
 mod interrupts;
 mod lifecycle;
 mod limits;
+mod making;
+mod permissions;
 mod protocol;
+mod reactor;
 mod sandbox;
 mod support;

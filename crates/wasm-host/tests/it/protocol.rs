@@ -113,5 +113,20 @@ fn extensions_are_linked_in() {
     assert_eq!(ask(&mut session, "SELECT 'a=>1'::hstore -> 'a'").unwrap(), "1");
     assert_eq!(ask(&mut session, "SELECT to_tsvector('english', 'the running dogs')").unwrap(), "'dog':3 'run':2");
     assert_eq!(ask(&mut session, "SELECT convert_from('\\xe9', 'LATIN1')").unwrap(), "é");
+    // The largest tables, each in a file.
+    for (bytes, encoding, text) in [
+        ("a4a4", "BIG5", "中"),
+        ("82a0", "SJIS", "あ"),
+        ("a4a2", "EUC_JP", "あ"),
+        ("d6d0", "GB18030", "中"),
+        ("b0a1", "UHC", "가"),
+        ("c0", "WIN1251", "А"),
+        ("a4a2", "EUC_JIS_2004", "あ"),
+    ] {
+        let sql = format!("SELECT convert_from('\\x{bytes}', '{encoding}')");
+        assert_eq!(ask(&mut session, &sql).as_deref(), Ok(text), "{encoding}");
+        let sql = format!("SELECT encode(convert_to('{text}', '{encoding}'), 'hex')");
+        assert_eq!(ask(&mut session, &sql).as_deref(), Ok(bytes), "{encoding}");
+    }
     assert_eq!(ask(&mut session, "SELECT similarity('word', 'words') > 0.5").unwrap(), "t");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use postgres_build::child;
 use postgres_build::layout::{Cache, Workspace};
 use postgres_build::pipeline::{self, Request};
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Never install missing tools
     #[arg(long)]
     no_install: bool,
+    /// With the functions of PostgreSQL's regression tests; for WebAssembly only
+    #[arg(long)]
+    tests: bool,
     /// Write the path of the prepared build to this file
     #[arg(long, value_name = "FILE", hide = true)]
     result_file: Option<PathBuf>,
@@ -37,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.target == wasm::TARGET {
         return for_webassembly(arguments, &progress);
     }
+    ensure!(!arguments.tests, "--tests is for --target {}; here the stock build's are loaded", wasm::TARGET);
     let request = Request {
         target: arguments.target.clone(),
         may_install: !arguments.no_install,
@@ -60,7 +64,8 @@ pub(crate) fn for_this_machine() -> Result<Prepared> {
 /// The WebAssembly modules, which are no prepared build.
 fn for_webassembly(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let (workspace, cache) = (Workspace::compiled_from(), Cache::from_environment()?);
-    let modules = wasm::build(!arguments.no_install, &workspace, &cache, progress)?;
+    let contents = if arguments.tests { wasm::Contents::Tests } else { wasm::Contents::Release };
+    let modules = wasm::build(contents, !arguments.no_install, &workspace, &cache, progress)?;
     if let Some(path) = &arguments.result_file {
         std::fs::write(path, modules.folder.as_os_str().as_encoded_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -116,10 +121,22 @@ pub(crate) fn programs<const N: usize>(
     profile: &str,
     names: [&str; N],
 ) -> Result<[PathBuf; N]> {
+    programs_with(workspace, progress, profile, names, &|_| ())
+}
+
+/// As [`programs`]; `more` adds arguments and variables of cargo's.
+pub(crate) fn programs_with<const N: usize>(
+    workspace: &Workspace,
+    progress: &Progress,
+    profile: &str,
+    names: [&str; N],
+    more: &dyn Fn(&mut std::process::Command),
+) -> Result<[PathBuf; N]> {
     let step = progress.step(&format!("build {}", names.join(" and ")), 0);
     let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&workspace.root).args(["build", "--profile", profile]);
     command.args(names.map(|name| format!("--package={name}"))).arg("--message-format=json-render-diagnostics");
+    more(&mut command);
     let mut found = BTreeMap::new();
     child::lines(command, &mut |line| {
         if let Ok(message) = serde_json::from_str::<serde_json::Value>(line)

@@ -4,6 +4,7 @@
 mod hosts;
 mod mix;
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -34,7 +35,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = Workspace::compiled_from();
     let cache = Cache::from_environment()?;
-    let modules = wasm::build(true, &workspace, &cache, &Progress::new())?;
+    let modules = wasm::build(wasm::Contents::Release, true, &workspace, &cache, &Progress::new())?;
     let examples = || {
         println!("\nthe modules are in {}", modules.folder.display());
         hosts::run(&workspace.root.join("examples"), &modules.folder, &cache.folder("wasm-hosts"))
@@ -44,15 +45,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let target = wasm::host_target(&workspace, &cache)?;
     let host = workspace.root.join("crates/wasm-host");
-    let cargo = |words: &str| -> Result<()> {
+    let embedded = workspace.root.join("crates/wasm-modules");
+    let cargo = |folder: &Path, words: &str| -> Result<()> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command
-            .current_dir(&host)
+            .current_dir(folder)
             .env("PGLITE_WASM", &modules.folder)
             .env("CARGO_TARGET_DIR", &target)
             .args(words.split_whitespace());
         child::lines(command, &mut |line| println!("{line}"))
-            .with_context(|| format!("`cargo {words}` in crates/wasm-host"))
+            .with_context(|| format!("`cargo {words}` in {}", folder.display()))
     };
     if arguments.mix {
         cargo("build --release --example mix")?;
@@ -62,9 +64,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return mix::compare(&bench, example);
     }
     if !arguments.only_tests {
-        cargo("fmt --check")?;
-        cargo("clippy --release --all-targets -- -D warnings")?;
+        for folder in [&host, &embedded] {
+            cargo(folder, "fmt --check")?;
+            cargo(folder, "clippy --release --all-targets -- -D warnings")?;
+        }
+        cargo(
+            &workspace.root,
+            "clippy --release -p libpglite -p pglite --features pglite/wasm --all-targets -- -D warnings",
+        )?;
     }
-    cargo(&format!("test --release {}", arguments.test.as_deref().unwrap_or_default()))?;
+    let test = arguments.test.as_deref().unwrap_or_default();
+    for folder in [&host, &embedded] {
+        cargo(folder, &format!("test --release {test}"))?;
+    }
+    cargo(&workspace.root, &format!("test --release -p libpglite --features wasm --test wasm {test}"))?;
     if arguments.test.is_some() { Ok(()) } else { examples() }
 }

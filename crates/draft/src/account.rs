@@ -15,6 +15,8 @@ pub(crate) struct Account {
     pub(crate) may_connect: bool,
     /// Settings of roles and databases: sessions that began with others are not the same.
     pub(crate) settings: String,
+    /// The database has triggers that run when a session begins.
+    pub(crate) has_login_triggers: bool,
 }
 
 /// The query: nothing that somebody left in the database can change what its names mean.
@@ -25,7 +27,7 @@ pub(crate) fn query(user: &str, database: &str) -> String {
          SELECT r.oid IS NOT NULL, r.rolpassword, r.rolcanlogin, r.rolvaliduntil < now(), r.rolsuper, \
                 d.oid IS NOT NULL, d.datallowconn, has_database_privilege(r.oid, d.oid, 'CONNECT'), \
                 (SELECT string_agg(concat_ws(' ', setdatabase, setrole, setconfig), ',' ORDER BY setdatabase, setrole) \
-                 FROM pg_db_role_setting) \
+                 FROM pg_db_role_setting), d.dathasloginevt \
          FROM (VALUES (1)) one (n) LEFT JOIN pg_authid r ON r.rolname = {user} \
               LEFT JOIN pg_database d ON d.datname = {database}; COMMIT"
     )
@@ -54,6 +56,7 @@ pub(crate) fn read(reply: &[u8]) -> Result<Account, String> {
                     database_open: yes(6),
                     may_connect: yes(7),
                     settings: value(8).unwrap_or_default(),
+                    has_login_triggers: yes(9),
                 });
             }
             _ => {}

@@ -24,6 +24,8 @@ pub enum Trust {
     Host,
     /// The bytes come from somebody else, who begins with a start-up packet and a password.
     Stranger,
+    /// As a stranger, without a password: everybody is who they say they are. For sockets that only the owner can reach.
+    Guest,
 }
 
 enum Phase {
@@ -69,6 +71,8 @@ pub struct Connection<B> {
     pending: Vec<u8>,
     follow: Follow,
     key: (u32, [u8; 4]),
+    /// Whether a session that was cleaned is good enough for the next client.
+    reuse: bool,
 }
 
 type Fatal = (&'static str, String);
@@ -97,12 +101,19 @@ impl<B: Backend> Connection<B> {
             pending: Vec::new(),
             follow: Follow::default(),
             key: (0, [0; 4]),
+            reuse: true,
         };
         if let Err((reply, text)) = connection.restart(connection.home.clone()) {
             return Err((connection.backend, reply, text));
         }
         connection.home_is_superuser = connection.running.as_ref().is_some_and(|running| running.superuser);
         Ok(connection)
+    }
+
+    /// Whether a client may get the session of the one before it, cleaned by `DISCARD ALL`, where it asks for the same; it may by default. A new
+    /// session takes longer, and differs in little: `temp_buffers` can be set, statistics count it.
+    pub fn set_reuse(&mut self, reuse: bool) {
+        self.reuse = reuse;
     }
 
     /// Begins a connection. What the one before left is gone.
@@ -147,6 +158,11 @@ impl<B: Backend> Connection<B> {
     /// Whether the client has proved who it is, or need not.
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Client | Phase::Host)
+    }
+
+    /// Whether a client is there that has nothing to do: it was answered, and is in no transaction.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Client) && self.pending.is_empty() && self.follow.idle()
     }
 
     /// The backend.
@@ -260,7 +276,7 @@ impl<B: Backend> Connection<B> {
             }
             Packet::Cancel { .. } => {
                 // Nothing runs that could be cancelled: the caller is here.
-                if self.trust == Trust::Stranger {
+                if self.trust != Trust::Host {
                     self.end();
                 }
                 return Ok(bytes.len());
@@ -275,7 +291,18 @@ impl<B: Backend> Connection<B> {
     }
 
     fn authenticate(&mut self, startup: Startup, output: Output<'_>) -> Result<(), Fatal> {
-        let account = self.ask(&startup.user, &startup.profile.database).map_err(|text| ("58000", text))?;
+        let mut account = self.ask(&startup.user, &startup.profile.database).map_err(|text| ("58000", text))?;
+        if self.trust == Trust::Guest {
+            if !account.exists {
+                return Err(("28000", format!("role \"{}\" does not exist", startup.user)));
+            }
+            // It is the password that expires.
+            account.expired = false;
+            if self.admit(startup, account, b"", output)? {
+                self.phase = Phase::Client;
+            }
+            return Ok(());
+        }
         // Roles that are not there are asked for a password in the same way.
         let prefer_md5 = account.verifier.as_ref().is_some_and(|v| v.starts_with("md5"));
         let (authentication, request) = Authentication::begin(account.verifier.as_deref(), prefer_md5)
@@ -314,7 +341,8 @@ impl<B: Backend> Connection<B> {
                 self.phase = Phase::Authentication(pending);
             }
             Outcome::Accepted(last) => {
-                if self.admit(*pending, &last, output)? {
+                let Pending { startup, account, .. } = *pending;
+                if self.admit(startup, account, &last, output)? {
                     self.phase = Phase::Client;
                 }
             }
@@ -327,8 +355,7 @@ impl<B: Backend> Connection<B> {
     }
 
     /// Gives a client that has proved who it is its session; not, where the backend itself tells it that there is none.
-    fn admit(&mut self, pending: Pending, proof: &[u8], output: Output<'_>) -> Result<bool, Fatal> {
-        let Pending { startup, account, .. } = pending;
+    fn admit(&mut self, startup: Startup, account: Account, proof: &[u8], output: Output<'_>) -> Result<bool, Fatal> {
         let user = &startup.user;
         if account.expired {
             return Err(("28P01", format!("password authentication failed for user \"{user}\"")));
@@ -350,8 +377,12 @@ impl<B: Backend> Connection<B> {
         if !account.may_connect {
             return Err(("42501", format!("permission denied for database \"{database}\"")));
         }
+        let may_reuse = self.reuse && !account.has_login_triggers;
         let same = self.running.as_ref().is_some_and(|running| {
-            running.clean && running.profile == startup.profile && running.settings.as_ref() == Some(&account.settings)
+            may_reuse
+                && running.clean
+                && running.profile == startup.profile
+                && running.settings.as_ref() == Some(&account.settings)
         });
         if !same && let Err((reply, text)) = self.restart(startup.profile) {
             if reply.is_empty() {

@@ -139,6 +139,8 @@ pub(crate) struct Follow {
     left: usize,
     last: u8,
     copying: bool,
+    /// What the last `ReadyForQuery` said of the transaction.
+    status: u8,
 }
 
 impl Follow {
@@ -146,6 +148,9 @@ impl Follow {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let skip = self.left.min(bytes.len());
+                if self.last == b'Z' {
+                    self.status = bytes[0];
+                }
                 self.left -= skip;
                 bytes = &bytes[skip..];
                 continue;
@@ -171,6 +176,11 @@ impl Follow {
     /// Whether the backend reads `COPY` data now.
     pub(crate) fn copying(&self) -> bool {
         self.copying
+    }
+
+    /// Whether the backend waits for a query, outside of a transaction.
+    pub(crate) fn idle(&self) -> bool {
+        self.at_end() && (self.last == 0 || (self.last == b'Z' && self.status == b'I'))
     }
 
     /// Type of the last message.
@@ -215,6 +225,22 @@ mod tests {
         assert_eq!(messages(&reply[..reply.len() - 1]).count(), 1);
         let row = b"\0\x03\0\0\0\x01a\xff\xff\xff\xff\0\0\0\0";
         assert_eq!(columns(row), [Some(b"a".as_slice()), None, Some(b"")]);
+    }
+
+    #[test]
+    fn a_session_is_idle_outside_of_transactions() {
+        let mut follow = Follow::default();
+        assert!(follow.idle());
+        for (piece, idle) in [
+            (message(b'C', b"BEGIN\0"), false),
+            (message(b'Z', b"T"), false),
+            (message(b'C', b"COMMIT\0"), false),
+            (message(b'Z', b"I"), true),
+            (message(b'1', b""), false),
+        ] {
+            piece.chunks(1).for_each(|byte| follow.see(byte));
+            assert_eq!(follow.idle(), idle, "{piece:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do about it.
 
+use crate::cluster::Engine;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,19 @@ pub enum Error {
         found: String,
         /// Ours.
         ours: String,
+    },
+
+    /// The cluster is the other engine's.
+    #[error(
+        "{path} was made by {maker}, and {opener} cannot open it: the files differ. To move the data, name a new directory:  \
+         pglite pg_dumpall {from}{path} | pglite psql {to}NEW-DIRECTORY", path = .path.display(),
+        maker = maker(*.found), opener = opener(*.found), from = option(*.found), to = option(.found.other())
+    )]
+    OtherEngine {
+        /// The data directory.
+        path: PathBuf,
+        /// The engine that it is for.
+        found: Engine,
     },
 
     /// Somebody has the directory open.
@@ -106,7 +120,49 @@ pub enum Error {
 /// The result of what can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+fn maker(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Native => "PostgreSQL for a 64-bit machine, as the native engine and ordinary servers are",
+        Engine::Wasm => "PostgreSQL for a 32-bit machine, as the WebAssembly engine is",
+    }
+}
+
+fn opener(found: Engine) -> &'static str {
+    match found {
+        Engine::Native => "the WebAssembly engine",
+        Engine::Wasm => "the native engine",
+    }
+}
+
+fn option(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Native => "",
+        Engine::Wasm => "--engine wasm ",
+    }
+}
+
 impl Error {
+    /// Why PostgreSQL did not start on `path`, from its log.
+    pub fn from_log(log: String, path: &Path) -> Error {
+        let message = |line: &str| line.split_once("FATAL:  ").map_or(line, |(_, rest)| rest).trim().to_owned();
+        let setting = log.lines().find(|l| {
+            l.contains("unrecognized configuration parameter")
+                || l.contains("invalid value for parameter")
+                || l.contains("is outside the valid range for parameter")
+                || l.contains("cannot be changed")
+        });
+        if let Some(line) = setting {
+            return Error::Setting(message(line));
+        }
+        if log.contains("No space left on device") {
+            return Error::NoSpace(path.into());
+        }
+        if log.contains("Read-only file system") {
+            return Error::ReadOnly(path.into());
+        }
+        Error::Startup { path: path.into(), log }
+    }
+
     /// Wraps an operating system's error on `path`, naming the two causes that users can mend.
     pub(crate) fn at(path: &Path, what: &str, source: impl Into<io::Error>) -> Error {
         let source = source.into();

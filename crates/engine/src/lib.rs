@@ -18,12 +18,12 @@ mod shared_memory;
 mod standalone;
 
 pub use client::{Client, Programs};
-pub use cluster::{Info, info};
+pub use cluster::{Engine, Info, info, look};
 pub use error::{Error, Result};
 pub use libos::{Status, Stdio};
 pub use log::{Log, Message, Severity};
 pub use open::make_template;
 pub use options::{Access, Creation, Listen, Location, Options, Policy};
 pub use resources::Resources;
-pub use server::{Acceptor, Server};
+pub use server::{Acceptor, Server, check_setting};
 pub use standalone::{Canceller, Identity, Standalone};

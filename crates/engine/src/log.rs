@@ -54,7 +54,12 @@ impl fmt::Debug for Log {
 }
 
 impl Log {
-    pub(crate) fn write(&self, message: &Message<'_>) {
+    /// Writes one message of the process `pid`, without its line end.
+    pub fn text(&self, pid: i32, text: &str) {
+        self.write(&Message { pid, severity: severity(text), text });
+    }
+
+    fn write(&self, message: &Message<'_>) {
         match self {
             Log::Discard => {}
             // A panic is reported by its hook; the process that wrote the message goes on.

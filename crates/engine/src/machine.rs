@@ -4,7 +4,7 @@
 //! [`PREFIX`], a folder for sockets that only this process can reach, four devices, and what the policy grants.
 
 use crate::error::{Error, Result};
-use crate::log::{Log, Message, Recent, severity};
+use crate::log::{Log, Recent};
 use crate::options::{Access, Location, Options};
 use crate::resources::{PREFIX, Resources};
 use libos::{Builder, Child, Hooks, Spawn, Status, Stdio, Stream, System};
@@ -45,7 +45,7 @@ impl Reports {
         let text = text.trim_end();
         if !text.is_empty() {
             self.recent.push(text);
-            self.log.write(&Message { pid, severity: severity(text), text });
+            self.log.text(pid, text);
         }
     }
 }

@@ -74,6 +74,7 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
             State::Missing => return Err(Error::NotACluster(path.into())),
         }
         let path = canonical(&options.location)?.unwrap_or_default();
+        cluster::check_engine(&path, cluster::Engine::Native)?;
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;

@@ -52,8 +52,11 @@ fn arguments(machine: &Machine, options: &Options) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// A name that would be read as something else than a setting.
-pub(crate) fn check_setting(name: &str) -> Result<()> {
+/// Checks the name of a setting: one that would be read as something else.
+///
+/// # Errors
+/// [`Error::Setting`] where it cannot be one.
+pub fn check_setting(name: &str) -> Result<()> {
     let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$'));
     if fits { Ok(()) } else { Err(Error::Setting(format!("\"{name}\" is not the name of a setting"))) }
 }
@@ -244,22 +247,5 @@ pub(crate) fn settle(unsettled: Option<Unsettled>, options: &Options) -> Result<
 
 /// The server's own words, sorted into our errors where they say what the user did.
 pub(crate) fn startup_error(machine: &Machine, path: &Path) -> Error {
-    let log = machine.reasons();
-    let message = |line: &str| line.split_once("FATAL:  ").map_or(line, |(_, rest)| rest).trim().to_owned();
-    let setting = log.lines().find(|l| {
-        l.contains("unrecognized configuration parameter")
-            || l.contains("invalid value for parameter")
-            || l.contains("is outside the valid range for parameter")
-            || l.contains("cannot be changed")
-    });
-    if let Some(line) = setting {
-        return Error::Setting(message(line));
-    }
-    if log.contains("No space left on device") {
-        return Error::NoSpace(path.into());
-    }
-    if log.contains("Read-only file system") {
-        return Error::ReadOnly(path.into());
-    }
-    Error::Startup { path: path.into(), log }
+    Error::from_log(machine.reasons(), path)
 }

@@ -2,7 +2,7 @@
 
 use crate::gateway::{Current, Shared};
 use crate::listener::Stream;
-use draft::{Packet, Trust, error, packet_length, read_packet};
+use draft::{Packet, error, packet_length, read_packet};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,7 @@ fn greet(shared: &Shared, mut stream: &Stream) -> Option<Vec<u8>> {
 
 fn take_turn(shared: &Shared, mut stream: &Stream, first: &[u8]) {
     let mut connection = shared.connection();
-    connection.begin(Trust::Stranger);
+    connection.begin(shared.trust);
     let busy = AtomicBool::new(false);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -108,6 +108,11 @@ fn take_turn(shared: &Shared, mut stream: &Stream, first: &[u8]) {
                 patient = false;
                 let _ = stream.set_read_timeout(None);
             }
+            if shared.handover && connection.is_idle() && must_yield(shared, stream) {
+                let text = "terminating connection: another client waits for the session, and this one was idle";
+                let _ = stream.write_all(&error("FATAL", "57P05", text));
+                break;
+            }
             match stream.read(&mut incoming) {
                 Ok(n) if n > 0 => {
                     input.clear();
@@ -126,6 +131,16 @@ fn take_turn(shared: &Shared, mut stream: &Stream, first: &[u8]) {
     });
     // After the watcher: it must not cancel this, or what the next one does.
     connection.end();
+}
+
+/// Waits for something to read; whether somebody else has waited longer.
+fn must_yield(shared: &Shared, stream: &Stream) -> bool {
+    while !stream.wait_for_input(LOOK) {
+        if shared.queue.has_waiting() {
+            return true;
+        }
+    }
+    false
 }
 
 /// Cancels what a client has asked for that is not there any more.

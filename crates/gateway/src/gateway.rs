@@ -5,7 +5,7 @@ use crate::credentials;
 use crate::listener::{Listener, Stream};
 use crate::local::{Cancel, Local};
 use crate::queue::Queue;
-use draft::{Connection, Profile};
+use draft::{Connection, Profile, Trust};
 use libpglite::{Error, Result, Standalone};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
@@ -31,6 +31,13 @@ pub struct Options {
     pub user: String,
     /// The superuser's password, where it has none yet; by default a random one, kept in the data directory.
     pub password: Option<String>,
+    /// Nobody is asked for a password: for sockets that only the owner can reach, and for tests.
+    pub trust: bool,
+    /// Who waits gets the turn of a client that has been idle outside of a transaction for a tenth of a second; that one is hung up on.
+    /// psql's `\c` needs it, which opens a new connection before it closes the old one.
+    pub handover: bool,
+    /// Each client gets a new session, and never one that was cleaned: see [`Connection::set_reuse`].
+    pub fresh: bool,
 }
 
 /// Process id and key of the client whose turn it is.
@@ -50,6 +57,8 @@ impl Current {
 pub(crate) struct Shared {
     connection: Mutex<Connection<Local>>,
     pub(crate) queue: Queue,
+    pub(crate) trust: Trust,
+    pub(crate) handover: bool,
     current: Mutex<Option<Current>>,
     running: Cancel,
     stopping: AtomicBool,
@@ -122,12 +131,15 @@ impl Gateway {
         let running = local.cancel();
         let home = Profile { user: Some(options.user.clone()), database: "postgres".into(), parameters: Vec::new() };
         let mut connection = Connection::new(local, home).map_err(|log| Error::Startup { path: path.clone(), log })?;
-        let password = credentials::prepare(&mut connection, &path, options)?;
+        let password = if options.trust { None } else { credentials::prepare(&mut connection, &path, options)? };
+        connection.set_reuse(!options.fresh);
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
         let uri = credentials::uri(options, port, addresses.first(), password.as_deref());
         let shared = Arc::new(Shared {
             connection: Mutex::new(connection),
             queue: Queue::default(),
+            trust: if options.trust { Trust::Guest } else { Trust::Stranger },
+            handover: options.handover,
             current: Mutex::new(None),
             running,
             stopping: AtomicBool::new(false),

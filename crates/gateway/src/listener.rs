@@ -122,10 +122,17 @@ impl Stream {
 
     /// Waits until the other side has hung up, but no longer than `limit`; whether it has.
     pub(crate) fn wait_for_hangup(&self, limit: Duration) -> bool {
-        let mut fds = [PollFd::new(self, PollFlags::RDHUP)];
+        self.wait_for(PollFlags::RDHUP, limit)
+    }
+
+    /// Waits until there is something to read, if only the end, but no longer than `limit`; whether there is.
+    pub(crate) fn wait_for_input(&self, limit: Duration) -> bool {
+        self.wait_for(PollFlags::IN, limit)
+    }
+
+    fn wait_for(&self, event: PollFlags, limit: Duration) -> bool {
         let limit = Timespec::try_from(limit).ok();
-        let ready = poll(&mut fds, limit.as_ref());
-        ready.is_ok_and(|n| n > 0)
+        poll(&mut [PollFd::new(self, event)], limit.as_ref()).is_ok_and(|n| n > 0)
     }
 }
 

@@ -38,6 +38,12 @@ impl Queue {
         (!closed).then_some(turn)
     }
 
+    /// Whether somebody waits for the turn that is now.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let state = self.state();
+        state.next > state.serving + 1
+    }
+
     /// Sends all away that wait, and those that come.
     pub(crate) fn close(&self) {
         self.state().closed = true;
@@ -61,6 +67,7 @@ mod tests {
         let queue = Arc::new(Queue::default());
         let order = Arc::new(Mutex::new(Vec::new()));
         let first = queue.turn().unwrap();
+        assert!(!queue.has_waiting());
         let threads: Vec<_> = (0..20)
             .map(|number| {
                 let before = queue.state().next;
@@ -75,6 +82,7 @@ mod tests {
                 thread
             })
             .collect();
+        assert!(queue.has_waiting());
         drop(first);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());

@@ -5,7 +5,7 @@ mod sync {
     pub(crate) use std::sync::PoisonError;
 }
 
-#[allow(unused_imports)]
+#[allow(unused_imports, dead_code)]
 #[path = "../src/queue.rs"]
 mod queue;
 

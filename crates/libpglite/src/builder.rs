@@ -3,7 +3,7 @@
 use crate::database::Database;
 use crate::resources;
 use crate::standalone::Standalone;
-use engine::{Access, Location, Log, Message, Options, Result};
+use engine::{Access, Engine, Error, Location, Log, Message, Options, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +41,7 @@ impl<P: AsRef<Path>> From<P> for Source {
 #[must_use]
 pub struct Builder {
     pub(crate) options: Options,
+    pub(crate) engine: Engine,
 }
 
 impl Builder {
@@ -50,7 +51,29 @@ impl Builder {
             Source::Directory(path) => Location::Directory(path),
             Source::Memory => Location::Memory,
         };
-        Builder { options: Options::new(location) }
+        Builder { options: Options::new(location), engine: Engine::default() }
+    }
+
+    /// What runs the database; [`Engine::Native`] by default.
+    ///
+    /// [`Engine::Wasm`] is PostgreSQL as a WebAssembly module, in a sandbox: SQL, even a superuser's, and even a bug in PostgreSQL or an extension, can
+    /// touch nothing but the data directory and the directories of [`Builder::allow_path`]. It is there with the feature `wasm` of this crate, and has one
+    /// session: [`Builder::open_standalone`]. A database in memory is a folder in `/dev/shm`, or else the temporary folder, which is removed with the session.
+    /// Its directories and those of the native engine cannot be exchanged.
+    ///
+    /// The module is embedded, unpacked and compiled once into `$XDG_CACHE_HOME/libpglite/run` (`~/.cache`), which takes some seconds. The environment's
+    /// `PGLITE_WASM` names a folder with another one.
+    ///
+    /// ```no_run
+    /// # fn main() -> libpglite::Result<()> {
+    /// use libpglite::{Database, Engine};
+    /// let mut session = Database::builder("my-data").engine(Engine::Wasm).open_standalone()?;
+    /// let reply = session.simple_query("SELECT version()")?;
+    /// # Ok(()) }
+    /// ```
+    pub fn engine(mut self, engine: Engine) -> Builder {
+        self.engine = engine;
+        self
     }
 
     /// Sets one of PostgreSQL's settings for as long as the database is open. It wins over `postgresql.conf`.
@@ -149,8 +172,16 @@ impl Builder {
     /// Opens the database as a whole server.
     ///
     /// # Errors
-    /// Each [`engine::Error`] names the cause and what to do. A directory that cannot be used is left as it was.
+    /// Each [`engine::Error`] names the cause and what to do. A directory that cannot be used is left as it was. [`engine::Error::Option`] for
+    /// [`Engine::Wasm`], which has no server.
     pub fn open(self) -> Result<Database> {
+        if self.engine == Engine::Wasm {
+            return Err(Error::Option(
+                "the WebAssembly engine has one session and no server: open it by `open_standalone`, or let clients take turns on it \
+                 with the crate `gateway` (`pglite serve --standalone --engine wasm`)"
+                    .into(),
+            ));
+        }
         Database::start(resources::get()?, self.options)
     }
 
@@ -167,6 +198,6 @@ impl Builder {
     /// # Errors
     /// As there; also where there is no such database.
     pub fn open_standalone_in(self, database: &str) -> Result<Standalone> {
-        Standalone::start(resources::get()?, &self.options, database)
+        Standalone::start(self.engine, &self.options, database)
     }
 }

@@ -21,11 +21,13 @@ mod credentials;
 mod database;
 mod listener;
 mod resources;
+#[cfg(feature = "wasm")]
+mod sandbox;
 mod standalone;
 
 pub use builder::{Builder, Source};
 pub use database::{Database, Session};
-pub use engine::{Access, Error, Log, Message, Result, Severity};
+pub use engine::{Access, Engine, Error, Log, Message, Result, Severity};
 pub use engine::{Client, Identity, Info, Programs, Status, Stdio};
 pub use resources::{VERSION, postgres_version};
 pub use standalone::{Canceller, Standalone};

@@ -1,6 +1,9 @@
 //! One session on the caller's thread.
 
-use engine::{Identity, Options, Resources, Result};
+use crate::resources;
+#[cfg(feature = "wasm")]
+use crate::sandbox::Sandboxed;
+use engine::{Engine, Identity, Options, Result};
 use std::fmt;
 use std::path::Path;
 
@@ -8,7 +11,15 @@ use std::path::Path;
 ///
 /// It speaks PostgreSQL's wire protocol, version 3, without the start-up: bytes in, bytes out. It can move between threads, and one
 /// thread at a time uses it. Nothing happens in the background: no autovacuum, and a checkpoint only when it is closed or asked for.
-pub struct Standalone(engine::Standalone);
+///
+/// With [`Engine::Wasm`] it runs in a sandbox. Dropping such a session is as if its process had been killed: the next one recovers.
+pub struct Standalone(Kind);
+
+enum Kind {
+    Native(engine::Standalone),
+    #[cfg(feature = "wasm")]
+    Wasm(Box<Sandboxed>),
+}
 
 impl fmt::Debug for Standalone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,7 +29,14 @@ impl fmt::Debug for Standalone {
 
 /// Cancels what a standalone session does, from any thread.
 #[derive(Clone)]
-pub struct Canceller(engine::Canceller);
+pub struct Canceller(Cancel);
+
+#[derive(Clone)]
+enum Cancel {
+    Native(engine::Canceller),
+    #[cfg(feature = "wasm")]
+    Wasm(wasm_host::Canceller),
+}
 
 impl fmt::Debug for Canceller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,23 +47,47 @@ impl fmt::Debug for Canceller {
 impl Canceller {
     /// Cancels the statement that runs; nothing happens where none does.
     pub fn cancel(&self) {
-        self.0.cancel();
+        match &self.0 {
+            Cancel::Native(canceller) => canceller.cancel(),
+            #[cfg(feature = "wasm")]
+            Cancel::Wasm(canceller) => canceller.cancel(),
+        }
     }
 }
 
 impl Standalone {
-    pub(crate) fn start(resources: &Resources, options: &Options, database: &str) -> Result<Standalone> {
-        engine::Standalone::start(resources, options, database).map(Standalone)
+    pub(crate) fn start(engine: Engine, options: &Options, database: &str) -> Result<Standalone> {
+        match engine {
+            Engine::Native => {
+                engine::Standalone::start(resources::get()?, options, database).map(|s| Standalone(Kind::Native(s)))
+            }
+            #[cfg(feature = "wasm")]
+            Engine::Wasm => Sandboxed::start(options, database).map(|s| Standalone(Kind::Wasm(Box::new(s)))),
+            #[cfg(not(feature = "wasm"))]
+            Engine::Wasm => Err(engine::Error::Option(
+                "this program was built without the WebAssembly engine: build it with the feature `wasm` of libpglite, \
+                 or open the database with the native engine"
+                    .into(),
+            )),
+        }
     }
 
     /// The data directory.
     pub fn path(&self) -> &Path {
-        self.0.path()
+        match &self.0 {
+            Kind::Native(session) => session.path(),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => session.path(),
+        }
     }
 
     /// What the session said when it began, as a server does after authentication: parameter status messages and `ReadyForQuery`.
     pub fn greeting(&self) -> &[u8] {
-        self.0.greeting()
+        match &self.0 {
+            Kind::Native(session) => session.greeting(),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => session.greeting(),
+        }
     }
 
     /// Ends the session, with a checkpoint, and begins another one on the same database: as another role, in another database of the
@@ -55,7 +97,11 @@ impl Standalone {
     /// # Errors
     /// As [`Builder::open_standalone`](crate::Builder::open_standalone); there is no session then, and another may be begun.
     pub fn restart(&mut self, identity: &Identity, server: &[(String, String)]) -> Result<()> {
-        self.0.restart(identity, server)
+        match &mut self.0 {
+            Kind::Native(session) => session.restart(identity, server),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => session.restart(identity, server),
+        }
     }
 
     /// Gives the session `input`, any part of a stream of messages, and runs it until it wants more. What it says goes to `output`, in
@@ -64,7 +110,11 @@ impl Standalone {
     /// # Errors
     /// [`engine::Error::Ended`] when the session has ended, or ends now (a `FATAL` error, or `Terminate`).
     pub fn exchange(&mut self, input: &[u8], output: impl FnMut(&[u8])) -> Result<()> {
-        self.0.exchange(input, output)
+        match &mut self.0 {
+            Kind::Native(session) => session.exchange(input, output),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => session.exchange(input, output),
+        }
     }
 
     /// Sends one simple query, and returns the messages of the reply, up to and with `ReadyForQuery`.
@@ -87,7 +137,11 @@ impl Standalone {
     /// # Errors
     /// [`engine::Error::Ended`] when the session has ended.
     pub fn canceller(&self) -> Result<Canceller> {
-        self.0.canceller().map(Canceller)
+        match &self.0 {
+            Kind::Native(session) => session.canceller().map(|canceller| Canceller(Cancel::Native(canceller))),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => Ok(Canceller(Cancel::Wasm(session.canceller()))),
+        }
     }
 
     /// Ends the session with a checkpoint.
@@ -95,6 +149,10 @@ impl Standalone {
     /// # Errors
     /// [`engine::Error::Ended`] with PostgreSQL's last words when it did not end cleanly; the next open recovers.
     pub fn close(self) -> Result<()> {
-        self.0.close()
+        match self.0 {
+            Kind::Native(session) => session.close(),
+            #[cfg(feature = "wasm")]
+            Kind::Wasm(session) => session.close(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::programs::{self, Program};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ Examples:
   pglite pg_controldata my-data                a program that works on a directory, as it is everywhere
 
 Exit status:
-  0 success   1 failure   2 wrong usage   3 the database is in use   4 not a database, or of another version
+  0 success   1 failure   2 wrong usage   3 the database is in use   4 not a database, or of another version or engine
   5 an unknown setting or impossible option; a program of PostgreSQL otherwise ends with its own status";
 
 #[derive(Subcommand)]
@@ -37,9 +37,30 @@ pub(crate) enum Command {
     Info(Info),
 }
 
+/// What runs a database.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineName {
+    /// PostgreSQL as code of this machine
+    Native,
+    /// PostgreSQL as a WebAssembly module, in a sandbox; one session
+    Wasm,
+}
+
+impl From<EngineName> for libpglite::Engine {
+    fn from(name: EngineName) -> libpglite::Engine {
+        match name {
+            EngineName::Native => libpglite::Engine::Native,
+            EngineName::Wasm => libpglite::Engine::Wasm,
+        }
+    }
+}
+
 /// How a database is opened.
 #[derive(Args)]
 pub(crate) struct Opening {
+    /// What runs the database. Each has directories of its own: to move, `pglite pg_dumpall OLD | pglite psql --engine wasm NEW`
+    #[arg(long, value_enum, default_value = "native", value_name = "ENGINE")]
+    pub(crate) engine: EngineName,
     /// One of PostgreSQL's settings; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) settings: Vec<(String, String)>,
@@ -110,6 +131,7 @@ Examples:
   pglite serve my-data --listen 127.0.0.1:5432    TCP
   pglite serve :memory: --listen 127.0.0.1:6000
   pglite serve my-data --standalone               one session, for which clients take turns
+  pglite serve my-data --standalone --engine wasm the same in a sandbox
 
 When the server is ready, one line `ready URI` is printed on standard output. Connections from outside ask for a password (SCRAM):
 that of --password, or else a random one, which the URI holds and the file libpglite.password of the data directory keeps.")]
@@ -134,6 +156,15 @@ pub(crate) struct Serve {
     /// One session without a server: clients take turns, and each gets it clean. Nothing runs in the background
     #[arg(long)]
     pub(crate) standalone: bool,
+    /// With --standalone: who waits gets the turn of a client that is idle, which is hung up on; psql's \c needs it
+    #[arg(long, requires = "standalone")]
+    pub(crate) handover: bool,
+    /// With --standalone: each client gets a new session, not a cleaned one
+    #[arg(long, requires = "standalone")]
+    pub(crate) fresh: bool,
+    /// With --standalone: ask nobody for a password. Whoever can reach the socket is who they say they are
+    #[arg(long, requires = "standalone", conflicts_with = "listen")]
+    pub(crate) trust: bool,
 }
 
 /// Make a new database.
@@ -142,8 +173,12 @@ pub(crate) struct Serve {
 Examples:
   pglite init my-data
   pglite init my-data --user alice --password secret
-  pglite init my-data --locale de_DE.UTF-8")]
+  pglite init my-data --locale de_DE.UTF-8
+  pglite init my-data --engine wasm")]
 pub(crate) struct Init {
+    /// What is to run it; directories of one engine cannot be opened by the other
+    #[arg(long, value_enum, default_value = "native", value_name = "ENGINE")]
+    pub(crate) engine: EngineName,
     /// The data directory: missing or empty
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,

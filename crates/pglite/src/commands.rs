@@ -2,7 +2,7 @@
 
 use crate::arguments::{Info, Init, Opening, Serve};
 use gateway::Gateway;
-use libpglite::{Access, Builder, Database, Error, Result, Severity};
+use libpglite::{Access, Builder, Database, Engine, Error, Result, Severity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::Write;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) fn builder(directory: &Path, opening: &Opening) -> Builder {
-    let mut builder = Database::builder(directory).user(&opening.user);
+    let mut builder = Database::builder(directory).user(&opening.user).engine(opening.engine.into());
     for (name, value) in &opening.settings {
         builder = builder.setting(name, value);
     }
@@ -75,6 +75,9 @@ fn serve_in_turns(builder: Builder, arguments: Serve, mut signals: Signals) -> R
         port: arguments.port,
         user: arguments.opening.user,
         password: arguments.password,
+        trust: arguments.trust,
+        handover: arguments.handover,
+        fresh: arguments.fresh,
     };
     let gateway = Gateway::start(builder.open_standalone()?, &options)?;
     ready(gateway.uri());
@@ -121,7 +124,9 @@ pub(crate) fn init(arguments: Init) -> Result<ExitCode> {
         eprintln!("pglite: {} is a database already; nothing was changed", directory.display());
         return Ok(ExitCode::FAILURE);
     }
-    let mut builder = Database::builder(directory).user(arguments.user).no_log();
+    let engine = arguments.engine.into();
+    let mut builder = Database::builder(directory).engine(engine).user(arguments.user).no_log();
+    let has_password = arguments.password.is_some();
     if let Some(password) = arguments.password {
         builder = builder.password(password);
     }
@@ -131,7 +136,15 @@ pub(crate) fn init(arguments: Init) -> Result<ExitCode> {
     if let Some(locale) = arguments.locale {
         builder = builder.locale(locale);
     }
-    builder.open()?.close()?;
+    match engine {
+        Engine::Native => builder.open()?.close()?,
+        Engine::Wasm if has_password => {
+            return Err(Error::Option(
+                "with --engine wasm the password is set by `pglite serve --standalone --password`".into(),
+            ));
+        }
+        Engine::Wasm => builder.open_standalone()?.close()?,
+    }
     println!("made a database of PostgreSQL {} in {}", libpglite::postgres_version(), directory.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -141,6 +154,13 @@ pub(crate) fn info(arguments: Info) -> Result<ExitCode> {
     let holder = info.holder.unwrap_or_else(|| "nobody".into());
     println!("directory          {}", arguments.directory.display());
     println!("PostgreSQL         {} (this program has {})", info.version, libpglite::postgres_version());
+    println!(
+        "engine             {}",
+        match info.engine {
+            Engine::Native => "native (64-bit)",
+            Engine::Wasm => "wasm (32-bit)",
+        }
+    );
     println!("system identifier  {}", info.system_identifier);
     println!("state              {}", info.state);
     println!("open in            {holder}");

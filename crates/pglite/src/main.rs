@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn code(error: &Error) -> u8 {
     match error {
         Error::InUse { .. } => 3,
-        Error::NotACluster(_) | Error::NotADirectory(_) | Error::OtherVersion { .. } => 4,
+        Error::NotACluster(_) | Error::NotADirectory(_) | Error::OtherVersion { .. } | Error::OtherEngine { .. } => 4,
         Error::Setting(_) | Error::Option(_) => 5,
         _ => 1,
     }

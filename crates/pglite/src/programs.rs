@@ -1,8 +1,9 @@
 //! PostgreSQL's programs, run inside this process.
 
-use crate::arguments::Run;
+use crate::arguments::{EngineName, Run};
 use crate::commands::{builder, signals};
-use libpglite::{Client, Database, Result, Status, Stdio};
+use gateway::Gateway;
+use libpglite::{Builder, Client, Database, Error, Result, Status, Stdio};
 use rustix::stdio::{stderr, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use std::os::fd::BorrowedFd;
@@ -122,7 +123,11 @@ pub(crate) fn run(program: &Program, run: Run) -> Result<ExitCode> {
     let database = match arguments.first() {
         Some(first) if program.on == On::Server && !first.starts_with('-') && !is_connection_string(first) => {
             let directory = arguments.remove(0);
-            Some(builder(Path::new(&directory), &opening).open()?)
+            let builder = builder(Path::new(&directory), &opening);
+            if opening.engine == EngineName::Wasm {
+                return run_in_turns(program, builder, &opening.user, arguments, &mut signals);
+            }
+            Some(builder.open()?)
         }
         None if program.on == On::Server => {
             eprintln!(
@@ -140,6 +145,39 @@ pub(crate) fn run(program: &Program, run: Run) -> Result<ExitCode> {
     let client = libpglite_clients::start(database.as_ref(), program.name, arguments, &[], streams())?;
     let status = wait(client, &mut signals);
     database.map_or(Ok(()), Database::close)?;
+    Ok(code(status))
+}
+
+/// Runs a program on a standalone session, which it reaches through a socket of its own.
+fn run_in_turns(
+    program: &Program,
+    builder: Builder,
+    user: &str,
+    arguments: Vec<String>,
+    signals: &mut signal_hook::iterator::Signals,
+) -> Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("pglite-").tempdir();
+    let folder = folder
+        .map_err(|source| Error::Io { context: format!("cannot make a folder for a socket: {source}"), source })?;
+    // Nobody else can enter the folder.
+    let options = gateway::Options {
+        sockets: vec![folder.path().to_owned()],
+        user: user.to_owned(),
+        trust: true,
+        handover: true,
+        fresh: true,
+        ..gateway::Options::default()
+    };
+    let gateway = Gateway::start(builder.open_standalone()?, &options)?;
+    let environment = [
+        format!("PGHOST={}", folder.path().display()),
+        "PGPORT=5432".into(),
+        format!("PGUSER={user}"),
+        "PGDATABASE=postgres".into(),
+    ];
+    let client = libpglite_clients::start(None, program.name, arguments, &environment, streams())?;
+    let status = wait(client, signals);
+    gateway.close()?;
     Ok(code(status))
 }
 

@@ -233,6 +233,30 @@ fn statements_are_cancelled() {
 }
 
 #[test]
+fn an_idle_client_makes_way_where_that_is_asked_for() {
+    let server = Server::start(&["--standalone", "--handover", "--trust"]);
+    let host = server.folder.path().to_str().unwrap().to_owned();
+    let login = |user: &str| Client::connect(&format!("host={host} user={user} dbname=postgres"), NoTls);
+    let mut first = login("postgres").unwrap();
+    first.batch_execute("CREATE ROLE alice LOGIN").unwrap();
+    // Not in a transaction.
+    first.batch_execute("BEGIN; CREATE TABLE t (a int)").unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| login("alice").unwrap().query_one("SELECT session_user::text", &[]).unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+        first.batch_execute("COMMIT").unwrap();
+        assert_eq!(second.join().unwrap().get::<_, String>(0), "alice");
+    });
+    assert!(first.batch_execute("SELECT 1").is_err());
+    let refused = login("ghost").err().unwrap();
+    assert_eq!(refused.code().unwrap().code(), "28000");
+    // psql opens a new connection before it closes the old one.
+    let said = psql(&server.uri, &["-c", "\\c - alice", "-c", "SELECT session_user"]);
+    assert!(said.ends_with("alice\n"), "{said}");
+    server.stop();
+}
+
+#[test]
 fn the_first_packets_are_answered() {
     let server = Server::start(&["--standalone"]);
     let _busy = server.connect();

@@ -27,6 +27,12 @@ const INPUTS: [&str; 8] = [
 const TEMPLATE_INPUTS: [&str; 3] =
     ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src", "crates/engine/src/cluster/initdb.rs"];
 
+/// What the WebAssembly modules depend on, beside PostgreSQL's source: paths below the checkout.
+pub(crate) const WASM_INPUTS: [&str; 5] =
+    ["crates/postgres-build/src/wasm", "crates/wasi-guest", "crates/draft/Cargo.toml", "crates/draft/src", "glue"];
+/// What their template depends on, beside that.
+pub(crate) const WASM_TEMPLATE_INPUTS: [&str; 2] = ["crates/wasm-host/Cargo.toml", "crates/wasm-host/src/bin"];
+
 /// The key of the prepared build of a source with this checksum.
 pub fn prepared(workspace: &Workspace, source_checksum: &str, target: &str) -> Result<String> {
     let mut sum = Sum::default();
@@ -55,6 +61,11 @@ pub fn template(workspace: &Workspace, prepared_key: &str) -> Result<Option<Stri
 pub fn inputs(workspace: &Workspace) -> Vec<PathBuf> {
     let all = INPUTS.iter().chain(&TEMPLATE_INPUTS);
     all.map(|input| workspace.root.join(input)).filter(|path| path.exists()).collect()
+}
+
+/// The same for the WebAssembly modules.
+pub fn wasm_inputs(workspace: &Workspace) -> Vec<PathBuf> {
+    WASM_INPUTS.iter().chain(&WASM_TEMPLATE_INPUTS).map(|input| workspace.root.join(input)).collect()
 }
 
 /// Half of a sum is enough to tell builds apart, and makes shorter paths.

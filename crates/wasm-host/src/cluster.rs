@@ -7,7 +7,7 @@ use crate::modules::Modules;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,8 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "its lock is what it is for"
 
 /// Locks a data directory, and makes the cluster where there is none, or one that was never finished.
 pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Making>)> {
-    fs::create_dir_all(path).map_err(Error::at(path, "make"))?;
+    // The files in it have no modes of their own.
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::at(path, "make"))?;
     let directory = File::open(path).map_err(Error::at(path, "open"))?;
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::InUse { path: path.into() }),
@@ -38,11 +39,16 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Makin
         }
         Progress::Done | Progress::Unfinished => {
             clear(path).map_err(Error::at(path, "empty"))?;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::at(path, "set the mode of"))?;
             let made = make(&modules.template(), path, &directory);
             // Else the next one does it.
             Some(made.inspect_err(|_| drop(clear(path))).map_err(Error::at(path, "make a cluster in"))?)
         }
     };
+    // Before anything is touched: another server may have it, which locks it in another way.
+    if is_for_another_machine(path) {
+        return Err(Error::OtherEngine { path: path.into() });
+    }
     // Left by a session that did not end; the directory's lock says that it is gone.
     match fs::remove_file(path.join("postmaster.pid")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::at(path, "remove the lock file in")(e)),
@@ -131,13 +137,9 @@ fn renew(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Why a session did not begin, with advice where it is the other engine's directory.
-pub(crate) fn explain(path: &Path, log: String) -> Error {
-    // What PostgreSQL finds first: numbers of eight bytes are passed by reference here, and by value there.
-    if log.contains("USE_FLOAT8_BYVAL") || log.contains("is not compatible with server") || log.contains("MAXALIGN") {
-        let reason = "it was made by a PostgreSQL for another kind of machine, such as the native engine. Data directories cannot be exchanged: \
-                      move the data with pg_dump from that engine and psql into this one";
-        return Error::Unusable { path: path.into(), reason: reason.into() };
-    }
-    Error::Startup { path: path.into(), log }
+/// Whether the control file is that of a PostgreSQL 18 which passes numbers of eight bytes by value, as those for 64-bit machines do.
+fn is_for_another_machine(path: &Path) -> bool {
+    const VERSION: [u8; 4] = 1800u32.to_le_bytes();
+    let control = fs::read(path.join("global/pg_control")).unwrap_or_default();
+    control.get(8..12) == Some(&VERSION[..]) && control.get(248) == Some(&1)
 }

@@ -30,6 +30,12 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// A cluster of a PostgreSQL for another kind of machine, such as the native engine.
+    #[error("{} was made by a PostgreSQL for a 64-bit machine, such as the native engine: move the data with pg_dumpall from that engine and psql into this one", path.display())]
+    OtherEngine {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The session has not begun, and this is what PostgreSQL said.
     #[error("no session in {}: {log}", path.display())]
     Startup {

@@ -11,7 +11,7 @@ pub struct Options {
     pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) settings: Vec<(String, String)>,
-    pub(crate) mounts: Vec<(PathBuf, String)>,
+    pub(crate) mounts: Vec<(PathBuf, String, bool)>,
     pub(crate) log: Option<Sink>,
 }
 
@@ -49,10 +49,10 @@ impl Options {
         self
     }
 
-    /// Lets SQL reach a directory of the host, at this path.
+    /// Lets SQL read a directory of the host, at this path, and write to it where it is `writable`.
     #[must_use]
-    pub fn mount(mut self, host: impl AsRef<Path>, guest: impl Into<String>) -> Options {
-        self.mounts.push((host.as_ref().into(), guest.into()));
+    pub fn mount(mut self, host: impl AsRef<Path>, guest: impl Into<String>, writable: bool) -> Options {
+        self.mounts.push((host.as_ref().into(), guest.into(), writable));
         self
     }
 

@@ -47,8 +47,8 @@ impl Session {
     /// Opens the data directory, making it where there is none, and begins a session.
     ///
     /// # Errors
-    /// [`Error::InUse`] where somebody has the directory; [`Error::Unusable`] where it is another engine's; [`Error::Startup`] with
-    /// PostgreSQL's words.
+    /// [`Error::InUse`] where somebody has the directory; [`Error::OtherEngine`] and [`Error::Unusable`] where it is not for this engine;
+    /// [`Error::Startup`] with PostgreSQL's words.
     pub fn open(engine: &Engine, options: &Options) -> Result<Session> {
         let (lock, making) = cluster::open(engine.modules(), &options.path)?;
         let mut session = Session {
@@ -116,7 +116,7 @@ impl Session {
             (self.engine.modules().root(), "/pglite".to_owned(), false),
             (options.path.clone(), DATA.to_owned(), true),
         ];
-        directories.extend(options.mounts.iter().map(|(host, guest)| (host.clone(), guest.clone(), true)));
+        directories.extend(options.mounts.iter().cloned());
         let (console, log) = (Console::default(), Log::new(options.log.clone()));
         let program = Program {
             arguments,
@@ -136,7 +136,7 @@ impl Session {
         result.map_err(|error| match error {
             Error::Ended(log) => {
                 let log = log.trim_start_matches([':', '\n']).to_owned();
-                cluster::explain(&self.options.path, log)
+                Error::Startup { path: self.options.path.clone(), log }
             }
             other => other,
         })

@@ -140,6 +140,24 @@ impl Ground {
         self.start(command, log)
     }
 
+    /// Starts a session of the WebAssembly engine, for which clients take turns. It sees the tests and their results.
+    pub(crate) fn wasm(
+        &self,
+        modules: &Path,
+        data: Option<&Path>,
+        settings: &[(String, String)],
+        log: &Path,
+    ) -> Result<Server> {
+        let mut command = child::command(self.pglite.as_ref().context("pglite was not built")?);
+        command.env("PGLITE_WASM", modules);
+        command.args(["serve", "--engine=wasm", "--standalone", "--handover", "--fresh", "--trust", "--verbose"]);
+        command.arg("--allow-path").arg(&self.tests).arg("--allow-path").arg(&self.shared);
+        command.arg("--socket").arg(self.socket());
+        command.args(settings.iter().map(|(name, value)| format!("--set={name}={value}")));
+        command.arg(data.unwrap_or(Path::new(":memory:")));
+        self.start(command, log)
+    }
+
     /// Starts a stock server on the cluster in `data`.
     pub(crate) fn stock(&self, data: &Path, settings: &[(String, String)], log: &Path) -> Result<Server> {
         let mut command = child::command(self.install.join("bin/postgres"));

@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// Name the suites, with the number of their tests, and run nothing
     #[arg(long)]
     list: bool,
+    /// What runs the database; `wasm` has one session, so its tests run one after another
+    #[arg(long, value_enum, value_name = "ENGINE", default_value = "native", conflicts_with_all = ["compare", "exchange", "all"])]
+    engine: Engine,
     /// How the server is set up; several are run one after another
     #[arg(long, value_enum, value_delimiter = ',', value_name = "VARIANT", default_value = "plain")]
     variant: Vec<Variant>,
@@ -56,6 +59,15 @@ pub(crate) struct Arguments {
     all: bool,
 }
 
+/// An engine of libpglite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The whole server
+    Native,
+    /// PostgreSQL as a WebAssembly module
+    Wasm,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask conformance                              every suite, once: about ten minutes
@@ -63,6 +75,7 @@ Examples:
   cargo xtask conformance contrib/hstore modules       one suite, and a folder of them
   cargo xtask conformance core --variant memory,user   other servers
   cargo xtask conformance core --repeat 20             twenty times in one process
+  cargo xtask conformance --engine wasm                core against the WebAssembly engine
   cargo xtask conformance --compare 3                  how long does it take, and a stock server?
 
 The test programs (pg_regress, pg_isolation_regress, psql) and modules (regress.so, ...) are those of a stock build of the same source,
@@ -80,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let site = Site::set_up(arguments.settings.clone(), arguments.debug)?;
+    let site = Site::set_up(arguments.settings.clone(), arguments.debug, arguments.engine)?;
     let exceptions = Exceptions::read(&Workspace::compiled_from().root)?;
     if let Some(pairs) = arguments.compare {
         let compared = compare::run(&site, pairs)?;
@@ -99,7 +112,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if outcomes.is_empty() {
-        bail!("there is nothing to run: this variant makes no difference for these suites");
+        bail!(
+            "there is nothing to run: this variant or engine makes no difference for these suites, or cannot run them"
+        );
     }
     let good = report::print(&outcomes, &exceptions, &site.output);
     report::write(&outcomes, &exceptions, &site.output, Value::Null)?;
@@ -117,6 +132,15 @@ type Plan = Vec<(Variant, Vec<suite::Suite>, u32)>;
 /// In which variants, which suites, how often.
 fn plan(arguments: &Arguments, all: Vec<suite::Suite>) -> Result<Plan> {
     let root = rustix::process::geteuid().is_root();
+    if arguments.engine == Engine::Wasm {
+        if arguments.variant != [Variant::Plain] {
+            bail!("the WebAssembly engine is set up in one way: leave --variant out");
+        }
+        let wanted = if arguments.suites.is_empty() { &["core".to_owned()][..] } else { &arguments.suites };
+        let mut chosen = suite::choose(all, wanted)?;
+        chosen.retain(|suite| suite.kind == suite::Kind::Regress);
+        return Ok(vec![(Variant::Wasm, chosen, arguments.repeat)]);
+    }
     if !arguments.all {
         if arguments.variant.contains(&Variant::User) && !root {
             bail!("you are an ordinary user already: run the variant `plain`");

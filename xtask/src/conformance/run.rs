@@ -1,6 +1,7 @@
 //! Runs a suite: a server, and PostgreSQL's own test program against it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -8,7 +9,9 @@ use postgres_build::child;
 use postgres_build::layout::{Cache, Workspace};
 use postgres_build::progress::{Progress, Step};
 use postgres_build::suites::{self, Tests};
+use postgres_build::wasm;
 
+use super::Engine;
 use super::ground::{Ground, remove, text};
 use super::server::Holdings;
 use super::suite::{Kind, Selection, Suite};
@@ -34,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) settings: Vec<(String, String)>,
     /// None where no server of ours is started.
     pub(crate) pglite: Option<PathBuf>,
+    /// The modules of the WebAssembly engine, where that is what is tested.
+    pub(crate) modules: Option<PathBuf>,
 }
 
 /// How a round of a suite ended.
@@ -57,11 +62,25 @@ pub(crate) struct TestResult {
 
 impl Site {
     /// Builds everything.
-    pub(crate) fn set_up(settings: Vec<(String, String)>, debug: bool) -> Result<Self> {
+    pub(crate) fn set_up(settings: Vec<(String, String)>, debug: bool, engine: Engine) -> Result<Self> {
         build::for_this_machine()?;
         let mut site = Self::for_stock(settings)?;
+        let workspace = Workspace::compiled_from();
         let profile = if debug { "dev" } else { "release" };
-        let [pglite] = build::programs(&Workspace::compiled_from(), &site.progress, profile, ["pglite"])?;
+        let [pglite] = match engine {
+            Engine::Native => build::programs(&workspace, &site.progress, profile, ["pglite"])?,
+            Engine::Wasm => {
+                let cache = Cache::from_environment()?;
+                let modules = wasm::build(wasm::Contents::Tests, true, &workspace, &cache, &site.progress)?.folder;
+                // What it embeds is not what it will use, and so need not be built.
+                let more = |command: &mut Command| {
+                    command.arg("--features=wasm").env("PGLITE_WASM", &modules);
+                };
+                let programs = build::programs_with(&workspace, &site.progress, profile, ["pglite"], &more)?;
+                site.modules = Some(modules);
+                programs
+            }
+        };
         site.pglite = Some(pglite);
         Ok(site)
     }
@@ -73,7 +92,7 @@ impl Site {
         let folder = Folder::create(&std::env::temp_dir())?;
         let output = Workspace::compiled_from().root.join("target/conformance");
         std::fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { progress, tests, folder, output, settings, pglite: None })
+        Ok(Self { progress, tests, folder, output, settings, pglite: None, modules: None })
     }
 
     /// Runs a suite in a variant, `rounds` times in one server.
@@ -108,12 +127,18 @@ impl Site {
         remove(&data)?;
         ground.folder(&data)?;
         let mut settings = owned(&SETTINGS);
-        settings.extend(ground.settings(variant == Variant::StockModules)?);
+        if variant != Variant::Wasm {
+            settings.extend(ground.settings(variant == Variant::StockModules)?);
+        }
         settings.extend(owned(variant.settings()));
         settings.extend(suite.settings.iter().cloned());
         settings.extend(self.settings.iter().cloned());
         let data = Some(&*data).filter(|_| variant != Variant::Memory);
-        let server = ground.ours(data, &settings, &kept.join("server.log"))?;
+        let log = kept.join("server.log");
+        let server = match &self.modules {
+            None => ground.ours(data, &settings, &log)?,
+            Some(modules) => ground.wasm(modules, data, &settings, &log)?,
+        };
         for number in 1..=rounds {
             let mut title = suite.name.clone();
             if variant != Variant::Plain {
@@ -149,7 +174,11 @@ impl Site {
         command.current_dir(&input).arg(format!("--inputdir={}", input.display()));
         command.arg(format!("--expecteddir={}", input.display()));
         command.arg(format!("--outputdir={}", ground.results().display()));
-        command.arg(format!("--dlpath={}", ground.tests.join("source/src/test/regress").display()));
+        match self.modules {
+            None => command.arg(format!("--dlpath={}", ground.tests.join("source/src/test/regress").display())),
+            // Linked in, with an empty file to look at; and one client at a time.
+            Some(_) => command.args(["--dlpath=/pglite/lib/postgresql", "--max-connections=1"]),
+        };
         let (own, here) = (text(&self.tests.folder)?, text(&ground.tests)?);
         command.args(suite.options.iter().map(|option| option.replace(own, here)));
         match &suite.tests {

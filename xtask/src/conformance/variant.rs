@@ -19,12 +19,15 @@ pub(crate) enum Variant {
     Small,
     /// contrib as gcc-compiled shared objects through our loader, instead of what is built in
     StockModules,
+    /// The WebAssembly engine: one session, for which clients take turns
+    #[value(skip)]
+    Wasm,
 }
 
 impl Variant {
     /// Its name on the command line.
     pub(crate) fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value().map_or_else(|| "wasm".into(), |value| value.get_name().to_owned())
     }
 
     /// Settings of the server.
@@ -39,7 +42,7 @@ impl Variant {
                 ("min_wal_size", "2MB"),
                 ("max_wal_size", "3MB"),
             ],
-            Self::Plain | Self::User | Self::Memory | Self::StockModules => &[],
+            Self::Plain | Self::User | Self::Memory | Self::StockModules | Self::Wasm => &[],
         }
     }
 

@@ -257,6 +257,47 @@ fn a_stranger_begins_with_a_startup_packet() {
 }
 
 #[test]
+fn a_guest_is_who_it_says() {
+    let world = world();
+    let mut connection = connection(&world);
+    connection.begin(Trust::Guest);
+    assert_eq!(kinds(&send(&mut connection, &query("SELECT"))), "E");
+    assert!(connection.is_over());
+    connection.begin(Trust::Guest);
+    assert_eq!(kinds(&send(&mut connection, &startup(&["user", "alice", "database", "app"]))), "RSKZ");
+    assert_eq!(world.borrow().sessions.last().unwrap().user.as_deref(), Some("alice"));
+    assert!(connection.is_idle());
+    send(&mut connection, &query("BEGIN"));
+    assert!(!connection.is_idle());
+    for words in [["user", "ghost", "database", "app"], ["user", "nobody", "database", "app"]] {
+        connection.begin(Trust::Guest);
+        assert_eq!(sqlstate(&send(&mut connection, &startup(&words))), "28000");
+        assert!(connection.is_over());
+    }
+}
+
+#[test]
+fn a_session_is_used_again_where_nobody_can_tell() {
+    let world = world();
+    let mut connection = connection(&world);
+    let sessions = |connection: &mut Connection<Fake>| {
+        let before = world.borrow().sessions.len();
+        connection.begin(Trust::Guest);
+        assert_eq!(kinds(&send(connection, &startup(&POSTGRES))), "RSKZ");
+        send(connection, &query("SELECT"));
+        world.borrow().sessions.len() - before
+    };
+    sessions(&mut connection);
+    assert_eq!(sessions(&mut connection), 0);
+    world.borrow_mut().login_triggers = true;
+    assert_eq!(sessions(&mut connection), 1);
+    world.borrow_mut().login_triggers = false;
+    assert_eq!(sessions(&mut connection), 0);
+    connection.set_reuse(false);
+    assert_eq!(sessions(&mut connection), 1);
+}
+
+#[test]
 fn errors_are_cleared() {
     let world = world();
     let mut connection = connection(&world);

@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) databases: Vec<String>,
     /// What `ALTER ROLE SET` has set.
     pub(crate) role_settings: String,
+    /// The databases have triggers for sessions that begin.
+    pub(crate) login_triggers: bool,
     pub(crate) deaths: usize,
 }
 
@@ -132,6 +134,7 @@ impl Fake {
             flag(database),
             flag(database),
             Some(world.role_settings.clone()),
+            flag(world.login_triggers),
         ];
         let mut row = (values.len() as u16).to_be_bytes().to_vec();
         for value in values {

@@ -1,6 +1,6 @@
 //! What can be told about a data directory without opening it.
 
-use super::{Lock, State, inspect};
+use super::{Engine, Lock, State, engine_of, inspect};
 use crate::error::{Error, Result};
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,8 @@ use std::path::Path;
 pub struct Info {
     /// Major version of PostgreSQL.
     pub version: String,
+    /// The engine that it is for.
+    pub engine: Engine,
     /// The number that identifies the cluster and its standbys.
     pub system_identifier: u64,
     /// What the control file says: `shut down`, `in production` (also after a crash), ...
@@ -60,6 +62,7 @@ pub fn info(path: &Path, our_version: &str) -> Result<Info> {
         .count();
     Ok(Info {
         version: our_version.split('.').next().unwrap_or(our_version).to_owned(),
+        engine: engine_of(&bytes),
         system_identifier: u64::from(word(4)) << 32 | u64::from(word(0)),
         state: STATES.get(word(16) as usize).copied().unwrap_or("unknown"),
         holder,

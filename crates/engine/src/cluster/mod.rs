@@ -13,7 +13,8 @@ pub use info::{Info, info};
 
 pub(crate) use configuration::with_defaults;
 pub(crate) use initdb::run as run_initdb;
-pub(crate) use inspect::{State, inspect};
+pub use inspect::{Engine, look};
+pub(crate) use inspect::{State, check_engine, engine_of, inspect};
 pub(crate) use lock::Lock;
 pub(crate) use template::{Target, unpack};
 pub(crate) use unpacking::Unpacking;

@@ -21,6 +21,21 @@ impl Identity {
         Identity { database: database.into(), ..Identity::default() }
     }
 
+    /// Checks that PostgreSQL can be told all of it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where something has a zero byte in it.
+    pub fn check(&self) -> Result<()> {
+        let zero = |text: &str| text.contains('\0');
+        if self.user.as_deref().is_some_and(zero)
+            || zero(&self.database)
+            || self.settings.iter().any(|(name, value)| zero(name) || zero(value))
+        {
+            return Err(Error::Option("a role, database or setting has a zero byte in it".into()));
+        }
+        Ok(())
+    }
+
     /// What `glue/session.c` reads.
     pub(crate) fn environment(&self) -> Vec<String> {
         let user = self.user.iter().map(|user| format!("PGLITE_USER={user}"));
@@ -39,13 +54,7 @@ impl Standalone {
         self.machine.check_fork()?;
         // How the old one ended matters to nobody any more: the new one recovers what is to be recovered.
         self.stop();
-        let zero = |text: &str| text.contains('\0');
-        if identity.user.as_deref().is_some_and(zero)
-            || zero(&identity.database)
-            || identity.settings.iter().any(|(name, value)| zero(name) || zero(value))
-        {
-            return Err(Error::Option("a role, database or setting has a zero byte in it".into()));
-        }
+        identity.check()?;
         let mut options = self.options.clone();
         options.settings.extend(server.iter().cloned());
         self.greeting.clear();

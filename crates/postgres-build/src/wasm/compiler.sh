@@ -28,7 +28,7 @@ event_trigger.c | tsearchcmds.c | planner.c) extra="$extra -DIsUnderPostmaster=p
 esac
 # All modules are linked into one program, and each has functions of these names.
 case $PWD in
-@BUILD@/src/backend/utils/mb/conversion_procs/* | @BUILD@/src/backend/snowball | @BUILD@/src/pl/* | @BUILD@/contrib/* | @BUILD@/src/test/*)
+@BUILD@/src/backend/utils/mb/conversion_procs/* | @BUILD@/src/backend/snowball | @BUILD@/src/backend/replication/libpqwalreceiver | @BUILD@/src/pl/* | @BUILD@/contrib/* | @BUILD@/src/test/*)
     name=$(printf %s "${PWD#@BUILD@/}" | tr -c 'a-zA-Z0-9' _)
     case $PWD in */contrib/spi | */src/test/*) name=${name}_${source%.c} ;; esac
     extra="$extra -DPg_magic_func=pgl_magic_$name -D_PG_init=pgl_init_$name -D_PG_output_plugin_init=pgl_output_plugin_$name"

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Toolchain;
 use super::guest::{self, Guest};
 use super::modules::{self, Module};
 use super::tables::{self, Tables};
-use super::tree::Tree;
+use super::tree::{self, Tree};
+use super::{Contents, Toolchain};
 use crate::child;
 use crate::layout::Workspace;
 use crate::record::Links;
@@ -58,6 +58,7 @@ pub(super) struct Linked {
 
 /// Links all three into `output`.
 pub(super) fn link(
+    contents: Contents,
     tree: &Tree,
     guest: &Guest,
     toolchain: &Toolchain,
@@ -68,7 +69,11 @@ pub(super) fn link(
     let links = Links::read(&tree.build)?;
     let server = links.program("postgres")?;
     let mut found = Vec::new();
-    for link in links.modules() {
+    let tests = match contents {
+        Contents::Release => None,
+        Contents::Tests => Some(links.library(&tree.build.canonicalize()?.join(tree::TESTS))?),
+    };
+    for link in links.modules().chain(tests) {
         found.push(Module::read(link, toolchain)?);
     }
     let compile = |name: &str, source: &Path, flags: &[String]| -> Result<PathBuf> {
@@ -88,7 +93,16 @@ pub(super) fn link(
         compile("commands", &guest.glue("commands.c"), &[])?,
         compile("table", &table, &[])?,
         compile("postgres", &guest.glue("postgres.c"), &flags)?,
+        compile("libpq", &guest.glue("libpq.c"), &[])?,
     ];
+    // The part of libpq that asks whether it has been linked with the server's copy of the common code, which it has; it is in front of libpq.a.
+    let mut front = flags.clone();
+    front.extend(
+        ["-DFRONTEND", "-DSO_MAJOR_VERSION=5", "-Dpg_link_canary_is_frontend=pgl_libpq_canary"].map(str::to_owned),
+    );
+    front.extend(["src/interfaces/libpq", "src/port"].map(|name| format!("-I{}", tree.source.join(name).display())));
+    front.push(format!("-I{}", tree.build.join("src/port").display()));
+    own.push(compile("fe-connect", &tree.source.join("src/interfaces/libpq/fe-connect.c"), &front)?);
     for name in SHARED_GLUE {
         own.push(compile(name, &workspace.glue().join(name), &flags)?);
     }
@@ -98,6 +112,9 @@ pub(super) fn link(
     all.extend(objects.cloned());
     all.extend(found.iter().flat_map(|module| module.objects.iter().cloned()));
     all.extend(server.archives().map(Path::to_owned));
+    // What subscriptions are made with, though they have no network: dumps have them.
+    let libpq = tree.build.join("src/interfaces/libpq/libpq.a");
+    all.push(libpq.clone());
     let wrap = |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("-Wl,--wrap={name}")).collect() };
 
     let mut reactor = wrap(&SHARED_WRAPPED);
@@ -125,7 +142,7 @@ pub(super) fn link(
     ];
     all.extend(initdb.objects.iter().cloned());
     all.extend(initdb.archives().map(Path::to_owned));
-    all.push(tree.build.join("src/interfaces/libpq/libpq.a"));
+    all.push(libpq);
     let stack = vec![format!("-Wl,-z,stack-size={STACK}")];
     let linked = program(toolchain, guest, &all, &stack, work, "initdb.wasm")?;
     optimize(toolchain, &linked, output)?;

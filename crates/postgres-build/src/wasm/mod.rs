@@ -31,12 +31,6 @@ pub use toolchain::Toolchain;
 /// The one target.
 pub const TARGET: &str = "wasm32-wasip1";
 
-/// What the modules depend on, beside PostgreSQL's source: paths below the checkout.
-const INPUTS: [&str; 5] =
-    ["crates/postgres-build/src/wasm", "crates/wasi-guest", "crates/draft/Cargo.toml", "crates/draft/src", "glue"];
-/// What the template depends on, beside that.
-const TEMPLATE_INPUTS: [&str; 2] = ["crates/wasm-host/Cargo.toml", "crates/wasm-host/src/bin"];
-
 /// A finished build: a folder of the cache.
 #[derive(Debug, Clone)]
 pub struct Modules {
@@ -82,19 +76,37 @@ impl Modules {
     }
 }
 
+/// What is in a build beside PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// What users get.
+    Release,
+    /// The functions of PostgreSQL's regression tests as well (`regress.so`).
+    Tests,
+}
+
 /// Cargo's target folder for `crates/wasm-host`, whose dependencies nobody wants to compile twice.
 pub fn host_target(workspace: &Workspace, cache: &Cache) -> Result<PathBuf> {
     programs::named(workspace, cache, "cargo-wasm-host", "release")
 }
 
 /// Makes the modules and the template, or finds them in the cache.
-pub fn build(may_install: bool, workspace: &Workspace, cache: &Cache, progress: &Progress) -> Result<Modules> {
+pub fn build(
+    contents: Contents,
+    may_install: bool,
+    workspace: &Workspace,
+    cache: &Cache,
+    progress: &Progress,
+) -> Result<Modules> {
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     let source = postgres::obtain(cache, progress)?;
     let mut sum = Sum::default();
     sum.part("wasm 2").part(&source.checksum);
-    for input in INPUTS {
+    for input in key::WASM_INPUTS {
         sum.tree(&workspace.root, Path::new(input))?;
+    }
+    if contents == Contents::Tests {
+        sum.part("tests");
     }
     let key = key::short(sum);
     let folder = cache.folder("wasm").join(&key);
@@ -103,7 +115,7 @@ pub fn build(may_install: bool, workspace: &Workspace, cache: &Cache, progress: 
         Err(_) => {
             tools::ensure(progress, may_install)?;
             let toolchain = Toolchain::find(may_install, cache, progress)?;
-            make(&source, &key, &folder, &toolchain, workspace, cache, progress)?
+            make(contents, &source, &key, &folder, &toolchain, workspace, cache, progress)?
         }
     };
     template(&modules, workspace, cache, progress)?;
@@ -111,7 +123,9 @@ pub fn build(may_install: bool, workspace: &Workspace, cache: &Cache, progress: 
     Ok(modules)
 }
 
+#[expect(clippy::too_many_arguments, reason = "a step of `build`, which has all of these")]
 fn make(
+    contents: Contents,
     source: &postgres::Source,
     key: &str,
     folder: &Path,
@@ -122,12 +136,15 @@ fn make(
 ) -> Result<Modules> {
     let guest = guest::build(toolchain, workspace, cache, progress)?;
     let tree = tree::compile(source, &guest, toolchain, workspace, cache, progress)?;
+    if contents == Contents::Tests {
+        tree::compile_tests(&tree)?;
+    }
     let output = cache.work("wasm")?;
 
     let step = progress.step("link the modules", 0);
     let work = output.join("work");
     std::fs::create_dir_all(&work)?;
-    let linked = link::link(&tree, &guest, toolchain, workspace, &work, &output)?;
+    let linked = link::link(contents, &tree, &guest, toolchain, workspace, &work, &output)?;
     step.finish("");
 
     let step = progress.step("install the share files", 0);
@@ -155,7 +172,7 @@ fn make(
 fn template(modules: &Modules, workspace: &Workspace, cache: &Cache, progress: &Progress) -> Result<()> {
     let mut sum = Sum::default();
     sum.part(&modules.description.key);
-    for input in TEMPLATE_INPUTS {
+    for input in key::WASM_TEMPLATE_INPUTS {
         sum.tree(&workspace.root, Path::new(input))?;
     }
     let key = key::short(sum);

@@ -24,12 +24,13 @@ const CHECKS: u64 = 295;
 const OBJECTS: u64 = 1150;
 
 /// Folders of the build tree in which `make` is run, in this order: the server, what is loaded into it, what makes a cluster.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "src/backend",
     "src/backend/utils/mb/conversion_procs",
     "src/backend/snowball",
     "src/pl/plpgsql/src",
     "src/interfaces/libpq",
+    "src/backend/replication/libpqwalreceiver",
 ];
 const PROGRAM_FOLDERS: [&str; 2] = ["src/fe_utils", "src/bin/initdb"];
 
@@ -160,6 +161,17 @@ pub(super) fn compile(
     Ok(Tree { source: tree, build })
 }
 
+/// The module with the functions of PostgreSQL's regression tests.
+pub(super) const TESTS: &str = "src/test/regress/regress.so";
+
+/// Compiles that as well.
+pub(super) fn compile_tests(tree: &Tree) -> Result<()> {
+    let (folder, name) = TESTS.rsplit_once('/').unwrap_or_default();
+    let mut command = make(&tree.build.join(folder));
+    command.args(["-s", name]);
+    child::run(command).context("cannot compile the functions of the regression tests")
+}
+
 fn make(folder: &Path) -> std::process::Command {
     let jobs = std::thread::available_parallelism().map_or(1, |jobs| jobs.get());
     let mut command = child::command("make");
@@ -173,6 +185,7 @@ fn tree_key(source: &Source, toolchain: &Toolchain, workspace: &Workspace) -> Re
         .part(&source.checksum)
         .part(COMPILER)
         .part(CFLAGS)
+        .part(FOLDERS.join(" "))
         .part(CONTRIB.join(" "))
         .part(SMALL.join(" "));
     for part in toolchain.flags() {

@@ -28,7 +28,7 @@ fn a_directory_is_reached_where_it_is_mounted() {
     let (folder, session) = fresh();
     session.close().unwrap();
     let outside = tempfile::tempdir().unwrap();
-    let options = Options::new(folder.path()).mount(outside.path(), "/outside");
+    let options = Options::new(folder.path()).mount(outside.path(), "/outside", true);
     let mut session = Session::open(engine(), &options).unwrap();
     ask(&mut session, "COPY (SELECT 42) TO '/outside/file'").unwrap();
     assert_eq!(std::fs::read_to_string(outside.path().join("file")).unwrap(), "42\n");

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("`cargo {words}` in {}", folder.display()))
     };
     if arguments.mix {
-        cargo("build --release --example mix")?;
+        cargo(&host, "build --release --example mix")?;
         let [bench] = build::programs(&workspace, &Progress::new(), "release", ["bench"])?;
         let mut example = Command::new(target.join("release/examples/mix"));
         example.env("PGLITE_WASM", &modules.folder);

@@ -15,6 +15,7 @@ use std::path::Path;
 /// With [`Engine::Wasm`] it runs in a sandbox. Dropping such a session is as if its process had been killed: the next one recovers.
 pub struct Standalone(Kind);
 
+#[cfg_attr(feature = "wasm", expect(clippy::large_enum_variant, reason = "the usual one is large, and seldom moved"))]
 enum Kind {
     Native(engine::Standalone),
     #[cfg(feature = "wasm")]

@@ -26,8 +26,11 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Makin
         Err(e) => return Err(Error::at(path, "lock")(e.into())),
         Ok(()) => {}
     }
-    let found = marker::progress(path);
-    let making = match found {
+    // Before anything is touched: another server may have it, which locks it in another way.
+    if is_for_another_machine(path) {
+        return Err(Error::OtherEngine { path: path.into() });
+    }
+    let making = match marker::progress(path) {
         Progress::Done if path.join("PG_VERSION").exists() => None,
         Progress::Done if fs::read_dir(path).map_err(Error::at(path, "read"))?.next().is_some() => {
             let reason = "it is not empty, and no cluster".into();
@@ -45,10 +48,6 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Makin
             Some(made.inspect_err(|_| drop(clear(path))).map_err(Error::at(path, "make a cluster in"))?)
         }
     };
-    // Before anything is touched: another server may have it, which locks it in another way.
-    if is_for_another_machine(path) {
-        return Err(Error::OtherEngine { path: path.into() });
-    }
     // Left by a session that did not end; the directory's lock says that it is gone.
     match fs::remove_file(path.join("postmaster.pid")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::at(path, "remove the lock file in")(e)),

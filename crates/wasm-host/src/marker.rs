@@ -1,5 +1,5 @@
 //! A file that is in a directory from before the first file of a new cluster until all of them are on the disk; the native engine's
-//! (`crates/engine/src/cluster/marker.rs`) is the same.
+//! (`crates/engine/src/cluster/marker.rs`) has the same name, and says more.
 //!
 //! It is empty while files are missing. Then it says in which boot of the machine they were all there: until the machine crashes they still are, whatever
 //! happened to the process.

@@ -60,9 +60,15 @@ fn a_cluster_of_another_machine_is_refused_with_advice() {
     control[248] = 1;
     std::fs::write(&path, control).unwrap();
     std::fs::write(folder.path().join("postmaster.pid"), "1").unwrap();
-    let result = Session::open(engine(), &Options::new(folder.path()));
+    let open = || Session::open(engine(), &Options::new(folder.path()));
+    let result = open();
     assert!(matches!(result, Err(Error::OtherEngine { .. })), "{result:?}");
     assert!(folder.path().join("postmaster.pid").exists());
+    // The native engine left its marker, and a stock server took over: that such a cluster is whole only the native engine can tell.
+    std::fs::write(folder.path().join("libpglite.unfinished"), "another-boot 0/1000028\n").unwrap();
+    let result = open();
+    assert!(matches!(result, Err(Error::OtherEngine { .. })), "{result:?}");
+    assert!(folder.path().join("PG_VERSION").exists());
 }
 
 #[test]

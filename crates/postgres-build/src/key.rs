@@ -28,8 +28,15 @@ const TEMPLATE_INPUTS: [&str; 3] =
     ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src", "crates/engine/src/cluster/initdb.rs"];
 
 /// What the WebAssembly modules depend on, beside PostgreSQL's source: paths below the checkout.
-pub(crate) const WASM_INPUTS: [&str; 5] =
-    ["crates/postgres-build/src/wasm", "crates/wasi-guest", "crates/draft/Cargo.toml", "crates/draft/src", "glue"];
+pub(crate) const WASM_INPUTS: [&str; 7] = [
+    "crates/postgres-build/src/wasm",
+    "crates/postgres-build/src/recipe",
+    "crates/postgres-build/src/profile.rs",
+    "crates/wasi-guest",
+    "crates/draft/Cargo.toml",
+    "crates/draft/src",
+    "glue",
+];
 /// What their template depends on, beside that.
 pub(crate) const WASM_TEMPLATE_INPUTS: [&str; 2] = ["crates/wasm-host/Cargo.toml", "crates/wasm-host/src/bin"];
 

@@ -3,6 +3,7 @@
 #![cfg_attr(not(target_os = "wasi"), allow(dead_code))]
 
 mod copies;
+mod pace;
 mod pages;
 mod paths;
 mod pending;

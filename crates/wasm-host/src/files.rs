@@ -21,7 +21,8 @@ const FIRST: u32 = 3;
 /// How much of a program's memory a function may read for names, in bytes.
 const NAMES: usize = 1 << 20;
 
-const MODULE: &str = "wasi_snapshot_preview1";
+/// Whose functions they are.
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// WASI's numbers for errors, and for rights and flags.
 const BADF: i32 = 8;
@@ -99,7 +100,7 @@ fn number(error: &io::Error) -> i32 {
 }
 
 /// The program's memory, and what wasmtime's functions work on.
-fn parts<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut WasiP1Ctx)> {
+pub(crate) fn parts<'a>(caller: &'a mut Caller<'_, State>) -> Result<(GuestMemory<'a>, &'a mut WasiP1Ctx)> {
     let memory = caller.get_export("memory").and_then(|export| export.into_memory());
     let memory = memory.ok_or_else(|| wasmtime::Error::msg("the module has no memory"))?;
     let store: StoreContextMut<'a, State> = wasmtime::AsContextMut::as_context_mut(caller);

@@ -10,7 +10,7 @@ use crate::streams::Console;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use wasmtime::{Linker, Memory, Module, Store, UpdateDeadline};
+use wasmtime::{Linker, Memory, Module, Store};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
@@ -50,6 +50,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
     files::add(&mut linker)?;
+    interrupts::add(&mut linker)?;
     Ok(linker)
 }
 
@@ -79,11 +80,6 @@ pub(crate) fn start(
     let files = Files::new(roots, program.making);
     let state = State { wasi: wasi.build_p1(), files, interrupts: None, cancel: program.cancel };
     let mut store = Store::new(engine, state);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| {
-        interrupts::at_tick(store);
-        Ok(UpdateDeadline::Continue(1))
-    });
     let instance = linker.instantiate_pre(module)?;
     Ok(Box::pin(async move {
         let result = async {

@@ -168,7 +168,6 @@ impl Session {
         let Some(running) = &mut self.running else { return Err(Error::Ended(String::new())) };
         // A cancel for what is over must not meet what comes.
         self.cancel.0.store(false, std::sync::atomic::Ordering::SeqCst);
-        let ticking = self.engine.0.ticker.run();
         let end = loop {
             match running.run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(end) => break Some(end),
@@ -177,7 +176,6 @@ impl Session {
                 Poll::Pending => {}
             }
         };
-        drop(ticking);
         running.console.drain(output);
         let Some(end) = end else { return Ok(()) };
         let log = running.log.last();
@@ -204,7 +202,6 @@ impl Session {
     fn stop(&mut self) -> Option<End> {
         let mut running = self.running.take()?;
         running.console.end_of_input();
-        let _ticking = self.engine.0.ticker.run();
         loop {
             if let Poll::Ready(end) = running.run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 return Some(end);

@@ -212,21 +212,29 @@ impl Lab {
         command
     }
 
-    /// A client program on a side: of ours, with the data directory as its first argument, or a stock one, which finds its server.
-    pub(crate) fn program(&self, side: Side, name: &str, data: &Path) -> Result<Command> {
-        Ok(match side {
+    /// A side's client program, which finds the server that runs on that side by itself.
+    pub(crate) fn program(&self, side: Side, name: &str) -> Result<Command> {
+        let mut command = match side {
             Side::Ours => {
                 let mut command = child::command(&self.pglite);
-                command.arg(name).arg(data);
+                command.arg(name);
                 command
             }
             Side::Stock(flavour) => {
                 let mut command = child::command(self.stock[&flavour].join("bin").join(name));
                 command.env("LD_LIBRARY_PATH", self.stock[&flavour].join("lib"));
-                command.env("PGHOST", self.socket(side)?).env("PGUSER", "postgres");
                 command
             }
-        })
+        };
+        command.env("PGHOST", self.socket(side)?).env("PGUSER", "postgres");
+        Ok(command)
+    }
+
+    /// A client program of ours that opens the database in `data`.
+    pub(crate) fn program_in(&self, data: &Path, name: &str) -> Command {
+        let mut command = child::command(&self.pglite);
+        command.arg(name).arg(data);
+        command
     }
 
     fn socket(&self, side: Side) -> Result<PathBuf> {

@@ -20,7 +20,7 @@ fi
 extra=''
 # Code that no query spends its time in.
 case $path in
-@SMALL@) extra=-Os ;;
+@SMALL@) extra=-Oz ;;
 esac
 case $source in
 # A session of a client has these three, and --single alone has not: event triggers, checks of text search, parallel plans.
@@ -52,4 +52,5 @@ case $PWD in
     done
     ;;
 esac
-exec @COMPILE@ "$@" $extra
+# libpq is compiled for threads: of those a module has none.
+exec @COMPILE@ @OPTIMIZE@ "$@" $extra -no-pthread

@@ -92,7 +92,7 @@ pub(super) fn link(
         compile("support", &guest.glue("support.c"), &[])?,
         compile("commands", &guest.glue("commands.c"), &[])?,
         compile("table", &table, &[])?,
-        compile("postgres", &guest.glue("postgres.c"), &flags)?,
+        compile("postgres", &guest.glue("postgres.c"), &[&flags[..], &tree::optimization(&tree.profile)].concat())?,
         compile("libpq", &guest.glue("libpq.c"), &[])?,
     ];
     // The part of libpq that asks whether it has been linked with the server's copy of the common code, which it has; it is in front of libpq.a.
@@ -122,17 +122,26 @@ pub(super) fn link(
     reactor.extend(["-nostartfiles".into(), "-Wl,--no-entry".into()]);
     reactor.extend(EXPORTS.iter().map(|name| format!("-Wl,--export={name}")));
     reactor.push(format!("-Wl,-z,stack-size={}", AREA + STACK));
-    let linked = program(toolchain, guest, &all, &reactor, work, "libpglite.wasm")?;
-    let tables = tables::take_out(&linked, &linked.with_extension("map"))?;
-    optimize(toolchain, &linked, output)?;
 
     let mut command = wrap(&SHARED_WRAPPED);
     command.extend(wrap(&["__main_argc_argv"]));
     command.extend(["-Wl,--export=pgl_interrupt_block".to_owned()]);
     command.push(format!("-Wl,-z,stack-size={STACK}"));
-    let linked = program(toolchain, guest, &all, &command, work, "pglite-stdio.wasm")?;
-    ensure!(tables == tables::take_out(&linked, &linked.with_extension("map"))?, "the modules' tables differ");
-    optimize(toolchain, &linked, output)?;
+
+    let make = |name: &str, flags: &[String]| -> Result<Tables> {
+        let linked = program(toolchain, guest, &all, flags, work, name)?;
+        let tables = tables::take_out(&linked, &linked.with_extension("map"))?;
+        optimize(toolchain, &linked, output)?;
+        Ok(tables)
+    };
+    // Each takes one processor for a minute.
+    let [tables, others] = std::thread::scope(|scope| {
+        let other = scope.spawn(|| make("pglite-stdio.wasm", &command));
+        let tables = make("libpglite.wasm", &reactor);
+        [tables, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))]
+    });
+    let tables = tables?;
+    ensure!(tables == others?, "the modules' tables differ");
 
     let initdb = links.program("initdb")?;
     let mut all = vec![
@@ -149,6 +158,19 @@ pub(super) fn link(
     Ok(Linked { modules: found.into_iter().map(|module| module.name).collect(), tables })
 }
 
+/// How lld makes code of PostgreSQL's bitcode; see the arguments that it is compiled with.
+const LINK_ARGUMENTS: [&str; 9] = [
+    "--lto-O2",
+    "-mllvm,-wasm-enable-sjlj",
+    "-mllvm,-exception-model=wasm",
+    "-mllvm,-wasm-use-legacy-eh=false",
+    "-mllvm,-inline-threshold=10",
+    "-mllvm,-hot-callsite-threshold=225",
+    "-mllvm,-profile-summary-cutoff-hot=900000",
+    "-mllvm,-profile-summary-cutoff-cold=999000",
+    "-mllvm,-inline-max-stacksize=1024",
+];
+
 /// Links `work/name`, with a map beside it.
 fn program(
     toolchain: &Toolchain,
@@ -162,6 +184,7 @@ fn program(
     let mut command = child::command(&toolchain.clang);
     command.args(toolchain.flags()).args(flags).args(["-Wl,--stack-first", "-Wl,--strip-all"]);
     command.arg(format!("-Wl,-Map={}", output.with_extension("map").display()));
+    command.args(LINK_ARGUMENTS.map(|argument| format!("-Wl,{argument}")));
     command.args(objects).args(guest::link_flags(guest)).arg("-o").arg(&output);
     child::run(command).with_context(|| format!("cannot link {}", output.display()))?;
     Ok(output)
@@ -181,7 +204,8 @@ const FEATURES: [&str; 7] = [
 /// Makes a linked module smaller, into `output`.
 fn optimize(toolchain: &Toolchain, linked: &Path, output: &Path) -> Result<()> {
     let mut command = child::command(&toolchain.wasm_opt);
-    command.arg(linked).arg("-Oz").args(FEATURES.map(|name| format!("--enable-{name}")));
+    // The second time it finds what the first one has left; a third time is of no use.
+    command.arg(linked).args(["-Oz", "-Oz"]).args(FEATURES.map(|name| format!("--enable-{name}")));
     command.arg("-o").arg(output.join(linked.file_name().unwrap_or_default()));
     child::run(command).with_context(|| format!("cannot optimise {}", linked.display()))
 }

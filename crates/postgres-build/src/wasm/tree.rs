@@ -14,7 +14,7 @@ use crate::layout::{Cache, Workspace};
 use crate::progress::Progress;
 use crate::recipe::options::{PREFIX, SMALL};
 use crate::source::Source;
-use crate::{child, key, prune};
+use crate::{child, key, profile, prune, recipe};
 
 /// The compiler's stand-in; the words between `@` are to be replaced.
 const COMPILER: &str = include_str!("compiler.sh");
@@ -76,6 +76,16 @@ const CONTRIB: [&str; 38] = [
     "test_decoding",
 ];
 
+/// What clang makes of the profile. Only the hottest calls are taken into their callers, and only what is very small elsewhere: by clang's defaults
+/// the module is 1.8 MB larger and 3 % faster.
+const PROFILE_ARGUMENTS: [&str; 5] = [
+    "-inline-threshold=20",
+    "-hot-callsite-threshold=80",
+    "-profile-summary-cutoff-hot=950000",
+    "-profile-summary-cutoff-cold=999900",
+    "-inline-max-stacksize=1024",
+];
+
 const CFLAGS: &str = "-O2 -fno-strict-aliasing -fwrapv";
 
 /// A compiled tree.
@@ -85,6 +95,8 @@ pub(super) struct Tree {
     pub(super) source: PathBuf,
     /// The build tree, with its objects and records.
     pub(super) build: PathBuf,
+    /// The profile that it is compiled with.
+    pub(super) profile: PathBuf,
 }
 
 /// Compiles a source, unless that has been done.
@@ -98,10 +110,10 @@ pub(super) fn compile(
 ) -> Result<Tree> {
     let folder = cache.folder("wasm-trees").join(tree_key(source, toolchain, workspace)?);
     let [unpacked, configured, complete] = ["unpacked", "configured", "complete"].map(|name| folder.join(name));
-    let build = folder.join("build");
+    let [build, profile] = ["build", "profile"].map(|name| folder.join(name));
     if let Ok(path) = std::fs::read_to_string(&complete) {
         prune::touch(&folder);
-        return Ok(Tree { source: path.into(), build });
+        return Ok(Tree { source: path.into(), build, profile });
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let tree = match std::fs::read_to_string(&unpacked) {
@@ -116,7 +128,10 @@ pub(super) fn compile(
     };
     source::check(&tree)?;
     let compiler = folder.join("cc");
-    write_compiler(&compiler, &build, guest, toolchain)?;
+    profile::unpack(&profile)?;
+    let (seldom, text) = (profile.with_extension("csv"), profile::seldom_used()?);
+    std::fs::write(&seldom, text).with_context(|| format!("cannot write {}", seldom.display()))?;
+    write_compiler(&compiler, &build, &profile, guest, toolchain)?;
 
     // make goes on where it was stopped; configure begins again
     if !configured.exists() {
@@ -158,7 +173,7 @@ pub(super) fn compile(
     }
     step.finish("");
     std::fs::write(&complete, tree.as_os_str().as_encoded_bytes())?;
-    Ok(Tree { source: tree, build })
+    Ok(Tree { source: tree, build, profile })
 }
 
 /// The module with the functions of PostgreSQL's regression tests.
@@ -181,13 +196,16 @@ fn make(folder: &Path) -> std::process::Command {
 
 fn tree_key(source: &Source, toolchain: &Toolchain, workspace: &Workspace) -> Result<String> {
     let mut sum = Sum::default();
-    sum.part("wasm tree 1")
+    sum.part("wasm tree 2")
         .part(&source.checksum)
         .part(COMPILER)
         .part(CFLAGS)
         .part(FOLDERS.join(" "))
         .part(CONTRIB.join(" "))
-        .part(SMALL.join(" "));
+        .part(SMALL.join(" "))
+        .part(optimization(Path::new("profile")).join(" "))
+        .part(recipe::PROFILE)
+        .part(profile::seldom_used()?);
     for part in toolchain.flags() {
         sum.part(part);
     }
@@ -197,7 +215,19 @@ fn tree_key(source: &Source, toolchain: &Toolchain, workspace: &Workspace) -> Re
     Ok(key::short(sum))
 }
 
-fn write_compiler(path: &Path, build: &Path, guest: &Guest, toolchain: &Toolchain) -> Result<()> {
+/// How files of PostgreSQL are compiled on top: the whole program is optimised when it is linked, by the profile of a server at work.
+pub(super) fn optimization(profile: &Path) -> Vec<String> {
+    let mut flags = vec!["-flto".to_owned(), format!("-fprofile-use={}", profile.display())];
+    let seldom = format!("-forceattrs-csv-path={}", profile.with_extension("csv").display());
+    for argument in PROFILE_ARGUMENTS.map(str::to_owned).into_iter().chain([seldom]) {
+        flags.extend(["-mllvm".into(), argument]);
+    }
+    flags.extend(["out-of-date", "unprofiled"].map(|why| format!("-Wno-profile-instr-{why}")));
+    flags.push("-Wno-backend-plugin".into());
+    flags
+}
+
+fn write_compiler(path: &Path, build: &Path, profile: &Path, guest: &Guest, toolchain: &Toolchain) -> Result<()> {
     let mut compile = vec![toolchain.clang.display().to_string()];
     compile.extend(toolchain.flags());
     compile.extend(guest.include_flags());
@@ -212,6 +242,7 @@ fn write_compiler(path: &Path, build: &Path, guest: &Guest, toolchain: &Toolchai
     link.extend(guest::link_flags(guest));
     let script = COMPILER
         .replace("@COMPILE@", &compile.join(" "))
+        .replace("@OPTIMIZE@", &optimization(profile).join(" "))
         .replace("@LINK@", &link.join(" "))
         .replace("@SMALL@", &SMALL.map(|part| format!("*{part}*")).join(" | "))
         .replace("@BUILD@", &build.display().to_string());

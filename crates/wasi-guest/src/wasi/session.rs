@@ -203,7 +203,7 @@ pub(crate) fn begin(
     let mut pointers: Vec<_> = std::iter::once(PROGRAM.as_ptr()).chain(arguments.iter().map(|a| a.as_ptr())).collect();
     let count = pointers.len() as c_int;
     pointers.push(std::ptr::null());
-    signals::note_timer();
+    signals::arm();
     let verbose = std::env::var_os("PGL_VERBOSE").is_some_and(|value| value == "1");
     STATE.with(|state| {
         state.verbose = verbose;

@@ -3,6 +3,7 @@
 
 use super::process::PID;
 use super::{Global, fail};
+use crate::pace::Pace;
 use crate::pending::{Pending, Set, bit};
 use std::ffi::{c_char, c_int, c_void};
 use std::time::{Duration, Instant};
@@ -22,12 +23,17 @@ struct State {
     pending: Pending,
     /// When the timer rings, and after how long again.
     timer: Option<(Instant, Duration)>,
+    /// When it was last asked, and how often PostgreSQL is to ask.
+    asked: Option<Instant>,
+    pace: Pace,
 }
 
 static STATE: Global<State> = Global::new(State {
     actions: [Action { handler: None, mask: 0, flags: 0, restorer: 0 }; 65],
     pending: Pending::new(),
     timer: None,
+    asked: None,
+    pace: Pace::new(),
 });
 
 /// What a host writes to while PostgreSQL runs. Its address is what `get_buffer_addr(2)` returns, and what the exported global says.
@@ -37,22 +43,16 @@ pub(crate) struct Interrupts {
     raised: Set,
     /// PostgreSQL's `InterruptPending`; null before a session has begun.
     flag: *mut c_int,
-    /// Not zero: a timer runs, and `InterruptPending` is to be set to 1 from time to time.
-    timer: u32,
 }
 
 #[unsafe(export_name = "pgl_interrupt_block")]
-pub(crate) static INTERRUPTS: Global<Interrupts> =
-    Global::new(Interrupts { raised: 0, flag: std::ptr::null_mut(), timer: 0 });
+pub(crate) static INTERRUPTS: Global<Interrupts> = Global::new(Interrupts { raised: 0, flag: std::ptr::null_mut() });
 
 unsafe extern "C" {
     static mut InterruptPending: c_int;
     /// How many more times PostgreSQL looks for interrupts before it asks [`pgl_interrupts`] without being told to.
     static mut pgl_countdown: c_int;
 }
-
-/// How often it asks while a timer runs: a host that never interrupts has timers all the same.
-const OFTEN: c_int = 500;
 
 const SIGKILL: c_int = 9;
 const SIGABRT: c_int = 6;
@@ -90,17 +90,20 @@ fn run(signal: c_int) {
 
 /// Takes over what the host and the timer want, and delivers what is not blocked; whether there was anything.
 pub(crate) fn deliver() -> bool {
+    // A host that wants something says so when it is asked for the time: it cannot while the module's code runs.
+    let now = Instant::now();
     let raised = INTERRUPTS.with(|interrupts| std::mem::take(&mut interrupts.raised));
     STATE.with(|state| {
         state.pending.waiting |= raised;
+        state.pace.asked_after(state.asked.replace(now).map_or(Duration::ZERO, |before| now - before));
         if let Some((when, again)) = state.timer
-            && Instant::now() >= when
+            && now >= when
         {
             state.pending.waiting |= bit(SIGALRM);
             state.timer = (!again.is_zero()).then(|| (when + again, again));
         }
     });
-    note_timer();
+    arm();
     let mut any = false;
     while let Some(signal) = STATE.with(|state| state.pending.next()) {
         run(signal);
@@ -109,15 +112,11 @@ pub(crate) fn deliver() -> bool {
     any
 }
 
-/// Tells the host and PostgreSQL whether a timer runs.
-pub(crate) fn note_timer() {
-    let runs = STATE.with(|state| state.timer.is_some());
-    INTERRUPTS.with(|interrupts| {
-        interrupts.timer = u32::from(runs);
-        interrupts.flag = &raw mut InterruptPending;
-    });
-    // SAFETY: plain variables of C.
-    unsafe { pgl_countdown = if runs { OFTEN } else { c_int::MAX } };
+/// Tells the host where PostgreSQL looks, and PostgreSQL when to look here again.
+pub(crate) fn arm() {
+    INTERRUPTS.with(|interrupts| interrupts.flag = &raw mut InterruptPending);
+    // SAFETY: a plain variable of C.
+    unsafe { pgl_countdown = STATE.with(|state| state.pace.next()) };
 }
 
 /// Called where PostgreSQL looks for interrupts, and something may have happened.
@@ -289,7 +288,6 @@ unsafe extern "C" fn setitimer(_: c_int, new: *const Timer, old: *mut Timer) -> 
         // SAFETY: the caller's structure.
         let (value, again) = unsafe { (duration(&(*new).value), duration(&(*new).interval)) };
         STATE.with(|state| state.timer = (!value.is_zero()).then(|| (Instant::now() + value, again)));
-        note_timer();
     }
     0
 }

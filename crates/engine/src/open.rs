@@ -1,7 +1,7 @@
 //! From options to a cluster that is ready to be run: looks, locks, makes.
 
 use crate::cluster::marker::{self, Progress};
-use crate::cluster::{self, Lock, State, Target, Unpacking};
+use crate::cluster::{self, Engine, Lock, State, Target, Unpacking};
 use crate::error::{Error, Result};
 use crate::machine::{Machine, MemoryTree, canonical};
 use crate::options::{Location, Options};
@@ -61,7 +61,7 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
 }
 
 fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
-    let state = cluster::inspect(path, resources.version()).or_else(|e| match e {
+    let state = cluster::inspect(path, resources.version(), Some(Engine::Native)).or_else(|e| match e {
         // Unless it is being made by somebody at this moment.
         Error::NotACluster(_) => Lock::look(path).and(Err(e)),
         _ => Err(e),
@@ -74,7 +74,6 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
             State::Missing => return Err(Error::NotACluster(path.into())),
         }
         let path = canonical(&options.location)?.unwrap_or_default();
-        cluster::check_engine(&path, cluster::Engine::Native)?;
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
@@ -89,7 +88,7 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
     let path = canonical(&options.location)?.unwrap_or_default();
     let lock = Lock::take(&path)?;
     // Somebody may have made it meanwhile.
-    if cluster::inspect(&path, resources.version())? == State::Cluster {
+    if cluster::inspect(&path, resources.version(), Some(Engine::Native))? == State::Cluster {
         drop(lock);
         return open_directory(resources, options, &path);
     }

@@ -28,8 +28,14 @@ const TEMPLATE_INPUTS: [&str; 3] =
     ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src", "crates/engine/src/cluster/initdb.rs"];
 
 /// What the WebAssembly modules depend on, beside PostgreSQL's source: paths below the checkout.
-pub(crate) const WASM_INPUTS: [&str; 5] =
-    ["crates/postgres-build/src/wasm", "crates/wasi-guest", "crates/draft/Cargo.toml", "crates/draft/src", "glue"];
+pub(crate) const WASM_INPUTS: [&str; 6] = [
+    "crates/postgres-build/src/wasm",
+    "crates/wasi-guest",
+    "crates/cluster-files",
+    "crates/draft/Cargo.toml",
+    "crates/draft/src",
+    "glue",
+];
 /// What their template depends on, beside that.
 pub(crate) const WASM_TEMPLATE_INPUTS: [&str; 2] = ["crates/wasm-host/Cargo.toml", "crates/wasm-host/src/bin"];
 

@@ -5,7 +5,7 @@
 //! wait for one `syncfs`, which comes when the session has begun and all files are there. So no commit is acknowledged that a power failure could
 //! take away. The native engine does the same (`unpacking.rs`, `settling.rs` of crates/engine).
 
-use crate::marker;
+use cluster_files::marker;
 use rustix::fs::{StatVfs, statvfs};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -62,7 +62,7 @@ pub(crate) enum When {
 }
 
 impl Making {
-    /// Begins. `files` are those that come later, all else is there; none for a cluster that was made before, and not synced. `directory` is the cluster.
+    /// Begins. `files` are those that come later, all else is there. `directory` is the cluster.
     pub(crate) fn begin(template: &Path, root: &Path, files: Vec<String>, directory: File) -> io::Result<Making> {
         let directories = files.iter().filter_map(|file| Some(file.rsplit_once('/')?.0.to_owned())).collect();
         let cluster = Arc::new(Cluster {
@@ -118,11 +118,7 @@ impl Cluster {
         if self.stopped.load(Ordering::Acquire) {
             return;
         }
-        // The directory once more, since it is what says that there is no marker.
-        let settled = made
-            .and_then(|()| Ok(rustix::fs::syncfs(directory)?))
-            .and_then(|()| marker::remove(&self.root))
-            .and_then(|()| directory.sync_all());
+        let settled = made.and_then(|()| settle(&self.root, directory));
         self.state().settled = Some(settled.map_err(|e| e.kind()));
         self.changed.notify_all();
     }
@@ -189,6 +185,14 @@ impl Cluster {
     }
 }
 
+/// Brings a cluster whose files are all there to the disk. `directory` is the cluster.
+pub(crate) fn settle(root: &Path, directory: &File) -> io::Result<()> {
+    rustix::fs::syncfs(directory)?;
+    marker::remove(root)?;
+    // Once more, since it is what says that there is no marker.
+    directory.sync_all()
+}
+
 /// Copies a file of the template.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let bytes = std::fs::read(from)?;
@@ -207,7 +211,8 @@ pub(crate) fn has_room(root: &Path, files: u64, bytes: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marker::Progress;
+    use cluster_files::control;
+    use cluster_files::marker::Progress;
     use std::fs;
     use std::time::Duration;
 
@@ -223,6 +228,8 @@ mod tests {
         for file in &files {
             fs::write(template.join(file), file).unwrap();
         }
+        fs::create_dir(root.join("global")).unwrap();
+        fs::write(root.join(control::PATH), [1; 8192]).unwrap();
         marker::begin(&root).unwrap();
         (folder, template, root, files)
     }

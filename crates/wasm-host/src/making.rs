@@ -116,6 +116,11 @@ impl Cluster {
         }
         drop(state);
         if self.stopped.load(Ordering::Acquire) {
+            if made.is_ok() {
+                // A session that was refused has made a checkpoint, which would be taken for one of somebody for whom all was on the disk.
+                // At worst there is an empty marker.
+                let _ = marker::complete(&self.root);
+            }
             return;
         }
         let settled = made.and_then(|()| settle(&self.root, directory));
@@ -294,6 +299,18 @@ mod tests {
         making.cluster().session_has_begun();
         assert_eq!(making.cluster().sync().unwrap(), When::Now);
         assert_eq!(marker::progress(&root), Progress::Done);
+    }
+
+    #[test]
+    fn a_checkpoint_of_a_session_that_was_refused_is_not_somebody_elses() {
+        let (_folder, template, root, files) = folders();
+        let making = Making::begin(&template, &root, files, File::open(&root).unwrap()).unwrap();
+        making.cluster().wait_made().unwrap();
+        fs::write(root.join(control::PATH), [2; 8192]).unwrap();
+        drop(making);
+        assert_eq!(marker::progress(&root), Progress::Unsynced);
+        let text = fs::read_to_string(marker::at(&root)).unwrap();
+        assert!(text.ends_with(" 202020202020202\n"), "{text}");
     }
 
     #[test]

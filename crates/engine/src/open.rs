@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::machine::{Machine, MemoryTree, canonical};
 use crate::options::{Location, Options};
 use crate::resources::Resources;
-use crate::settling::Unsettled;
+use crate::settling::{Unsettled, sync_cluster};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(crate) struct Opened {
     pub(crate) machine: Machine,
     pub(crate) path: PathBuf,
     pub(crate) created: Option<Created>,
-    /// Where the files of the cluster may not be on the disk yet.
+    /// Where it is new: its files may not be on the disk yet.
     pub(crate) unsettled: Option<Unsettled>,
     pub(crate) lock: Option<Lock>,
 }
@@ -76,10 +76,12 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
         let path = canonical(&options.location)?.unwrap_or_default();
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
+        // Before the server makes a checkpoint, which would be taken for one of somebody for whom all was on the disk.
+        if marker::progress(&path) == Progress::Unsynced {
+            if options.wants_sync() { sync_cluster(&path)? } else { marker::remove(&path)? }
+        }
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
-        let unsynced = marker::progress(&path) == Progress::Unsynced;
-        let unsettled = unsynced.then(|| Unsettled::new(&machine.system, &path, None));
-        return Ok(Opened { machine, path, created: None, unsettled, lock: Some(lock) });
+        return Ok(Opened { machine, path, created: None, unsettled: None, lock: Some(lock) });
     }
     let directories = missing_directories(path);
     if state == State::Missing {

@@ -78,8 +78,8 @@ impl Drop for Settling {
     }
 }
 
-/// One call for all files: a thousand times `fsync` would take some disks seconds.
-fn sync_cluster(path: &Path) -> Result<()> {
+/// Brings a cluster whose files are all there to the disk. One call for all files: a thousand times `fsync` would take some disks seconds.
+pub(crate) fn sync_cluster(path: &Path) -> Result<()> {
     sync_file_system(path)?;
     // What `initdb --waldir` puts elsewhere.
     let wal = path.join("pg_wal");

@@ -1,12 +1,12 @@
 //! From options to a cluster that is ready to be run: looks, locks, makes.
 
 use crate::cluster::marker::{self, Progress};
-use crate::cluster::{self, Lock, State, Target, Unpacking};
+use crate::cluster::{self, Engine, Lock, State, Target, Unpacking};
 use crate::error::{Error, Result};
 use crate::machine::{Machine, MemoryTree, canonical};
 use crate::options::{Location, Options};
 use crate::resources::Resources;
-use crate::settling::Unsettled;
+use crate::settling::{Unsettled, sync_cluster};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(crate) struct Opened {
     pub(crate) machine: Machine,
     pub(crate) path: PathBuf,
     pub(crate) created: Option<Created>,
-    /// Where the files of the cluster may not be on the disk yet.
+    /// Where it is new: its files may not be on the disk yet.
     pub(crate) unsettled: Option<Unsettled>,
     pub(crate) lock: Option<Lock>,
 }
@@ -61,7 +61,7 @@ fn open_memory(resources: &Resources, options: &Options, memory: &MemoryTree) ->
 }
 
 fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Result<Opened> {
-    let state = cluster::inspect(path, resources.version()).or_else(|e| match e {
+    let state = cluster::inspect(path, resources.version(), Some(Engine::Native)).or_else(|e| match e {
         // Unless it is being made by somebody at this moment.
         Error::NotACluster(_) => Lock::look(path).and(Err(e)),
         _ => Err(e),
@@ -74,13 +74,14 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
             State::Missing => return Err(Error::NotACluster(path.into())),
         }
         let path = canonical(&options.location)?.unwrap_or_default();
-        cluster::check_engine(&path, cluster::Engine::Native)?;
         check_writable(&path)?;
         let lock = Lock::take(&path)?;
+        // Before the server makes a checkpoint, which would be taken for one of somebody for whom all was on the disk.
+        if marker::progress(&path) == Progress::Unsynced {
+            if options.wants_sync() { sync_cluster(&path)? } else { marker::remove(&path)? }
+        }
         let machine = Machine::new(resources, options, Some(&path), &vfs::MemoryFs::new(None))?;
-        let unsynced = marker::progress(&path) == Progress::Unsynced;
-        let unsettled = unsynced.then(|| Unsettled::new(&machine.system, &path, None));
-        return Ok(Opened { machine, path, created: None, unsettled, lock: Some(lock) });
+        return Ok(Opened { machine, path, created: None, unsettled: None, lock: Some(lock) });
     }
     let directories = missing_directories(path);
     if state == State::Missing {
@@ -89,7 +90,7 @@ fn open_directory(resources: &Resources, options: &Options, path: &Path) -> Resu
     let path = canonical(&options.location)?.unwrap_or_default();
     let lock = Lock::take(&path)?;
     // Somebody may have made it meanwhile.
-    if cluster::inspect(&path, resources.version())? == State::Cluster {
+    if cluster::inspect(&path, resources.version(), Some(Engine::Native))? == State::Cluster {
         drop(lock);
         return open_directory(resources, options, &path);
     }

@@ -2,7 +2,7 @@
 //!
 //! A thousand new files take the disk longer than everything else that opening a new database does. Nobody needs to wait for
 //! it before something is committed, so the cluster is synced in the background: until that is done, PostgreSQL's own
-//! syncs wait in the library OS, and no commit is acknowledged. The marker (`cluster/marker.rs`) stays in the directory as
+//! syncs wait in the library OS, and no commit is acknowledged. The marker (`crates/cluster-files`) stays in the directory as
 //! long: after a crash of the machine in this time the cluster is made again, for nothing in it was promised to anybody.
 
 use crate::cluster::{Unpacking, marker};
@@ -78,8 +78,8 @@ impl Drop for Settling {
     }
 }
 
-/// One call for all files: a thousand times `fsync` would take some disks seconds.
-fn sync_cluster(path: &Path) -> Result<()> {
+/// Brings a cluster whose files are all there to the disk. One call for all files: a thousand times `fsync` would take some disks seconds.
+pub(crate) fn sync_cluster(path: &Path) -> Result<()> {
     sync_file_system(path)?;
     // What `initdb --waldir` puts elsewhere.
     let wal = path.join("pg_wal");

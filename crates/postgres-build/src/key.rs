@@ -28,11 +28,12 @@ const TEMPLATE_INPUTS: [&str; 3] =
     ["crates/mkcluster/Cargo.toml", "crates/mkcluster/src", "crates/engine/src/cluster/initdb.rs"];
 
 /// What the WebAssembly modules depend on, beside PostgreSQL's source: paths below the checkout.
-pub(crate) const WASM_INPUTS: [&str; 7] = [
+pub(crate) const WASM_INPUTS: [&str; 8] = [
     "crates/postgres-build/src/wasm",
     "crates/postgres-build/src/recipe",
     "crates/postgres-build/src/profile.rs",
     "crates/wasi-guest",
+    "crates/cluster-files",
     "crates/draft/Cargo.toml",
     "crates/draft/src",
     "glue",

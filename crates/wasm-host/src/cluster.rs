@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::making::{self, Making};
-use crate::marker::{self, Progress};
 use crate::modules::Modules;
+use cluster_files::marker::{self, Progress};
+use cluster_files::{control, identifier};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -27,7 +28,8 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Makin
         Ok(()) => {}
     }
     // Before anything is touched: another server may have it, which locks it in another way.
-    if is_for_another_machine(path) {
+    let control = fs::read(path.join(control::PATH)).unwrap_or_default();
+    if control::engine_of(&control) == Some(cluster_files::Engine::Native) {
         return Err(Error::OtherEngine { path: path.into() });
     }
     let making = match marker::progress(path) {
@@ -37,8 +39,9 @@ pub(crate) fn open(modules: &Modules, path: &Path) -> Result<(Lock, Option<Makin
             return Err(Error::Unusable { path: path.into(), reason });
         }
         Progress::Unsynced => {
-            let directory = directory.try_clone().map_err(Error::at(path, "open"))?;
-            Some(Making::begin(&modules.template(), path, Vec::new(), directory).map_err(Error::at(path, "sync"))?)
+            // Before the session makes a checkpoint, which would be taken for one of somebody for whom all was on the disk.
+            making::settle(path, &directory).map_err(Error::at(path, "sync"))?;
+            None
         }
         Progress::Done | Progress::Unfinished => {
             clear(path).map_err(Error::at(path, "empty"))?;
@@ -61,7 +64,7 @@ fn clear(path: &Path) -> io::Result<()> {
         let entry = entry?.path();
         if entry.is_dir() {
             fs::remove_dir_all(&entry)?;
-        } else if !marker::is_at(&entry) {
+        } else if !entry.file_name().is_some_and(marker::is_marker) {
             fs::remove_file(&entry)?;
         }
     }
@@ -106,39 +109,9 @@ fn make_below(template: &Path, root: &Path, at: &str, later: &mut Vec<String>, b
     Ok(())
 }
 
-/// Gives a copy an identifier of its own: it is in the control file, under a checksum, and in the first page of each segment of the log.
+/// Gives a copy an identifier of its own.
 fn renew(path: &Path) -> io::Result<()> {
-    let control = path.join("global/pg_control");
-    let mut bytes = fs::read(&control)?;
-    let damaged = || io::Error::other("the template's pg_control is damaged");
-    let old: [u8; 8] = bytes.first_chunk().copied().ok_or_else(damaged)?;
-    let end = (64..bytes.len().min(8192) - 4)
-        .step_by(4)
-        .find(|end| bytes[*end..*end + 4] == crc32c::crc32c(&bytes[..*end]).to_le_bytes())
-        .ok_or_else(damaged)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let low = u64::from(std::process::id()) ^ u64::from(now.subsec_nanos());
-    let new = now.as_secs() << 32 | u64::from(now.subsec_micros()) << 12 | low & 0xfff;
-    bytes[..8].copy_from_slice(&new.to_le_bytes());
-    let sum = crc32c::crc32c(&bytes[..end]);
-    bytes[end..end + 4].copy_from_slice(&sum.to_le_bytes());
-    fs::write(&control, bytes)?;
-    for entry in fs::read_dir(path.join("pg_wal"))? {
-        let path = entry?.path();
-        if path.is_file() {
-            let mut segment = fs::read(&path)?;
-            if segment.get(24..32) == Some(&old[..]) {
-                segment[24..32].copy_from_slice(&new.to_le_bytes());
-                fs::write(&path, segment)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether the control file is that of a PostgreSQL 18 which passes numbers of eight bytes by value, as those for 64-bit machines do.
-fn is_for_another_machine(path: &Path) -> bool {
-    const VERSION: [u8; 4] = 1800u32.to_le_bytes();
-    let control = fs::read(path.join("global/pg_control")).unwrap_or_default();
-    control.get(8..12) == Some(&VERSION[..]) && control.get(248) == Some(&1)
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    // Its lower bits: they tell threads apart, which the process id does not.
+    identifier::renew(path, identifier::fresh((std::process::id() ^ nanoseconds) as u16))
 }

@@ -8,7 +8,6 @@ mod files;
 mod interrupts;
 mod log;
 mod making;
-mod marker;
 mod modules;
 mod options;
 mod sandbox;

@@ -5,7 +5,7 @@
 //! wait for one `syncfs`, which comes when the session has begun and all files are there. So no commit is acknowledged that a power failure could
 //! take away. The native engine does the same (`unpacking.rs`, `settling.rs` of crates/engine).
 
-use crate::marker;
+use cluster_files::marker;
 use rustix::fs::{StatVfs, statvfs};
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -62,7 +62,7 @@ pub(crate) enum When {
 }
 
 impl Making {
-    /// Begins. `files` are those that come later, all else is there; none for a cluster that was made before, and not synced. `directory` is the cluster.
+    /// Begins. `files` are those that come later, all else is there. `directory` is the cluster.
     pub(crate) fn begin(template: &Path, root: &Path, files: Vec<String>, directory: File) -> io::Result<Making> {
         let directories = files.iter().filter_map(|file| Some(file.rsplit_once('/')?.0.to_owned())).collect();
         let cluster = Arc::new(Cluster {
@@ -116,13 +116,14 @@ impl Cluster {
         }
         drop(state);
         if self.stopped.load(Ordering::Acquire) {
+            if made.is_ok() {
+                // A session that was refused has made a checkpoint, which would be taken for one of somebody for whom all was on the disk.
+                // At worst there is an empty marker.
+                let _ = marker::complete(&self.root);
+            }
             return;
         }
-        // The directory once more, since it is what says that there is no marker.
-        let settled = made
-            .and_then(|()| Ok(rustix::fs::syncfs(directory)?))
-            .and_then(|()| marker::remove(&self.root))
-            .and_then(|()| directory.sync_all());
+        let settled = made.and_then(|()| settle(&self.root, directory));
         self.state().settled = Some(settled.map_err(|e| e.kind()));
         self.changed.notify_all();
     }
@@ -189,6 +190,14 @@ impl Cluster {
     }
 }
 
+/// Brings a cluster whose files are all there to the disk. `directory` is the cluster.
+pub(crate) fn settle(root: &Path, directory: &File) -> io::Result<()> {
+    rustix::fs::syncfs(directory)?;
+    marker::remove(root)?;
+    // Once more, since it is what says that there is no marker.
+    directory.sync_all()
+}
+
 /// Copies a file of the template.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let bytes = std::fs::read(from)?;
@@ -207,7 +216,8 @@ pub(crate) fn has_room(root: &Path, files: u64, bytes: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marker::Progress;
+    use cluster_files::control;
+    use cluster_files::marker::Progress;
     use std::fs;
     use std::time::Duration;
 
@@ -223,6 +233,8 @@ mod tests {
         for file in &files {
             fs::write(template.join(file), file).unwrap();
         }
+        fs::create_dir(root.join("global")).unwrap();
+        fs::write(root.join(control::PATH), [1; 8192]).unwrap();
         marker::begin(&root).unwrap();
         (folder, template, root, files)
     }
@@ -287,6 +299,18 @@ mod tests {
         making.cluster().session_has_begun();
         assert_eq!(making.cluster().sync().unwrap(), When::Now);
         assert_eq!(marker::progress(&root), Progress::Done);
+    }
+
+    #[test]
+    fn a_checkpoint_of_a_session_that_was_refused_is_not_somebody_elses() {
+        let (_folder, template, root, files) = folders();
+        let making = Making::begin(&template, &root, files, File::open(&root).unwrap()).unwrap();
+        making.cluster().wait_made().unwrap();
+        fs::write(root.join(control::PATH), [2; 8192]).unwrap();
+        drop(making);
+        assert_eq!(marker::progress(&root), Progress::Unsynced);
+        let text = fs::read_to_string(marker::at(&root)).unwrap();
+        assert!(text.ends_with(" 202020202020202\n"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What can be told about a data directory without opening it.
 
-use super::{Engine, Lock, State, engine_of, inspect};
+use super::{Engine, Lock, State, inspect};
 use crate::error::{Error, Result};
+use cluster_files::control;
 use std::fs;
 use std::path::Path;
 
@@ -40,17 +41,17 @@ const STATES: [&str; 7] = [
 /// # Errors
 /// As for opening it: [`Error::InUse`] while somebody makes it, [`Error::NotACluster`], [`Error::OtherVersion`], [`Error::NotADirectory`].
 pub fn info(path: &Path, our_version: &str) -> Result<Info> {
-    let control = path.join("global/pg_control");
-    if inspect(path, our_version)? != State::Cluster {
+    let file = path.join(control::PATH);
+    if inspect(path, our_version, None)? != State::Cluster {
         // A new one may be in use before it is whole.
         match Lock::look(path) {
-            Err(Error::InUse { .. }) if control.exists() => {}
+            Err(Error::InUse { .. }) if file.exists() => {}
             Err(e @ Error::InUse { .. }) => return Err(e),
             _ => return Err(Error::NotACluster(path.into())),
         }
     }
-    let bytes = fs::read(&control).map_err(|e| Error::at(&control, "read", e))?;
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let bytes = fs::read(&file).map_err(|e| Error::at(&file, "read", e))?;
+    let state = bytes.get(16..20).and_then(|word| word.try_into().ok()).map_or(0, u32::from_le_bytes);
     let holder = match Lock::look(path) {
         Err(Error::InUse { holder, .. }) => Some(holder),
         _ => None,
@@ -62,9 +63,10 @@ pub fn info(path: &Path, our_version: &str) -> Result<Info> {
         .count();
     Ok(Info {
         version: our_version.split('.').next().unwrap_or(our_version).to_owned(),
-        engine: engine_of(&bytes),
-        system_identifier: u64::from(word(4)) << 32 | u64::from(word(0)),
-        state: STATES.get(word(16) as usize).copied().unwrap_or("unknown"),
+        // Only a damaged one does not tell.
+        engine: control::engine_of(&bytes).unwrap_or_default(),
+        system_identifier: control::identifier(&bytes).unwrap_or_default(),
+        state: STATES.get(state as usize).copied().unwrap_or("unknown"),
         holder,
         size: size(path),
         databases,

@@ -2,28 +2,10 @@
 
 use super::marker::{self, Progress};
 use crate::error::{Error, Result};
+use cluster_files::{Engine, control};
 use std::fs;
 use std::io;
 use std::path::Path;
-
-/// What runs a database. The files of a cluster depend on it: numbers of eight bytes are passed by value in one, and by reference in the other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// PostgreSQL as code of this machine: the whole server. Ordinary servers can open what it makes.
-    #[default]
-    Native,
-    /// PostgreSQL as a WebAssembly module, in a sandbox: one session.
-    Wasm,
-}
-
-impl Engine {
-    pub(crate) fn other(self) -> Engine {
-        match self {
-            Engine::Native => Engine::Wasm,
-            Engine::Wasm => Engine::Native,
-        }
-    }
-}
 
 /// What is at a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +18,9 @@ pub(crate) enum State {
     Cluster,
 }
 
-/// Tells what is at `path`; an error where it can be neither made nor opened.
-pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
+/// Tells what is at `path`; an error where it can be neither made nor opened. What a cluster for another engine is, even an unfinished one, is that engine's to
+/// tell; without `engine` any will do.
+pub(crate) fn inspect(path: &Path, our_version: &str, engine: Option<Engine>) -> Result<State> {
     let mut entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(State::Missing),
@@ -46,6 +29,9 @@ pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
     };
     // In this order: what somebody begins to make here meanwhile begins with the marker.
     let empty = entries.next().is_none();
+    if let Some(engine) = engine {
+        check_engine(path, engine)?;
+    }
     if empty || marker::progress(path) == Progress::Unfinished {
         return Ok(State::Empty);
     }
@@ -61,22 +47,11 @@ pub(crate) fn inspect(path: &Path, our_version: &str) -> Result<State> {
     Ok(State::Cluster)
 }
 
-/// `PG_CONTROL_VERSION` of PostgreSQL 18, where it is, and where `float8ByVal` is in such a control file.
-const CONTROL_VERSION: (usize, [u8; 4]) = (8, 1800u32.to_le_bytes());
-const BY_VALUE: usize = 248;
-
-/// Which engine a cluster is for, by its control file; the native one where that does not tell.
-pub(crate) fn engine_of(control: &[u8]) -> Engine {
-    let (at, version) = CONTROL_VERSION;
-    let known = control.get(at..at + 4) == Some(&version[..]);
-    if known && control.get(BY_VALUE) == Some(&0) { Engine::Wasm } else { Engine::Native }
-}
-
 /// An error where the cluster in `path` is for another engine. A damaged one is PostgreSQL's to tell.
-pub(crate) fn check_engine(path: &Path, engine: Engine) -> Result<()> {
-    let control = fs::read(path.join("global/pg_control")).unwrap_or_default();
-    match engine_of(&control) {
-        found if found != engine && control.len() > BY_VALUE => Err(Error::OtherEngine { path: path.into(), found }),
+fn check_engine(path: &Path, engine: Engine) -> Result<()> {
+    let control = fs::read(path.join(control::PATH)).unwrap_or_default();
+    match control::engine_of(&control) {
+        Some(found) if found != engine => Err(Error::OtherEngine { path: path.into(), found }),
         _ => Ok(()),
     }
 }
@@ -86,43 +61,60 @@ pub(crate) fn check_engine(path: &Path, engine: Engine) -> Result<()> {
 /// # Errors
 /// Where it can be neither made nor opened: [`Error::NotADirectory`], [`Error::NotACluster`], [`Error::OtherVersion`], [`Error::OtherEngine`].
 pub fn look(path: &Path, our_version: &str, engine: Engine) -> Result<bool> {
-    let is_cluster = inspect(path, our_version)? == State::Cluster;
-    if is_cluster {
-        check_engine(path, engine)?;
-    }
-    Ok(is_cluster)
+    Ok(inspect(path, our_version, Some(engine))? == State::Cluster)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_control_file_tells_the_engine() {
-        let mut control = vec![1; 8192];
-        assert_eq!(engine_of(&control), Engine::Native, "nobody knows this version");
+    /// A cluster, as far as one is looked at.
+    fn cluster(engine: Engine) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = vec![0; 8192];
         control[8..12].copy_from_slice(&1800u32.to_le_bytes());
-        assert_eq!(engine_of(&control), Engine::Native);
-        control[248] = 0;
-        assert_eq!(engine_of(&control), Engine::Wasm);
-        assert_eq!(engine_of(&[]), Engine::Native);
+        control[248] = u8::from(engine == Engine::Native);
+        fs::create_dir(folder.path().join("global")).unwrap();
+        fs::write(folder.path().join(control::PATH), &control).unwrap();
+        fs::write(folder.path().join("PG_VERSION"), "18\n").unwrap();
+        folder
     }
 
     #[test]
     fn the_other_engines_directory_is_an_error_with_the_command_that_moves_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut control = vec![0; 8192];
-        control[8..12].copy_from_slice(&1800u32.to_le_bytes());
-        fs::create_dir(folder.path().join("global")).unwrap();
-        fs::write(folder.path().join("global/pg_control"), &control).unwrap();
-        check_engine(folder.path(), Engine::Wasm).unwrap();
-        let error = check_engine(folder.path(), Engine::Native).unwrap_err().to_string();
+        let folder = cluster(Engine::Wasm);
+        assert!(look(folder.path(), "18.6", Engine::Wasm).unwrap());
+        let error = look(folder.path(), "18.6", Engine::Native).unwrap_err().to_string();
         assert!(error.contains("pg_dumpall --engine wasm "), "{error}");
         assert!(error.contains("| pglite psql NEW-DIRECTORY"), "{error}");
-        control[248] = 1;
-        fs::write(folder.path().join("global/pg_control"), &control).unwrap();
-        check_engine(folder.path(), Engine::Native).unwrap();
-        let error = check_engine(folder.path(), Engine::Wasm).unwrap_err().to_string();
+        let folder = cluster(Engine::Native);
+        assert!(look(folder.path(), "18.6", Engine::Native).unwrap());
+        let error = look(folder.path(), "18.6", Engine::Wasm).unwrap_err().to_string();
         assert!(error.contains("| pglite psql --engine wasm NEW-DIRECTORY"), "{error}");
+    }
+
+    #[test]
+    fn what_another_engine_left_unfinished_is_not_ours_to_make_again() {
+        for engine in [Engine::Native, Engine::Wasm] {
+            let folder = cluster(engine);
+            for text in ["", "another-boot\n", "another-boot 0\n"] {
+                fs::write(cluster_files::marker::at(folder.path()), text).unwrap();
+                let other = inspect(folder.path(), "18.6", Some(engine.other()));
+                assert!(matches!(&other, Err(Error::OtherEngine { found, .. }) if *found == engine), "{other:?}");
+                assert_eq!(inspect(folder.path(), "18.6", Some(engine)).unwrap(), State::Empty);
+                assert_eq!(inspect(folder.path(), "18.6", None).unwrap(), State::Empty);
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_file_that_tells_no_engine_is_postgresqls_to_refuse() {
+        let folder = cluster(Engine::Native);
+        for content in [&[1u8; 8192][..], b""] {
+            fs::write(folder.path().join(control::PATH), content).unwrap();
+            for engine in [Engine::Native, Engine::Wasm] {
+                assert!(look(folder.path(), "18.6", engine).unwrap());
+            }
+        }
     }
 }

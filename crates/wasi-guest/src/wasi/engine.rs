@@ -1,6 +1,7 @@
 //! Clusters in the guest's files, and the one host of the draft's functions.
 
 use super::{Global, session};
+use cluster_files::identifier;
 use draft::{Backend, Cma, Ended, Engine, Host, Parameters, Profile};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -150,35 +151,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     last.map_or(Ok(()), |(source, target)| fs::write(target, fs::read(source)?))
 }
 
-/// Gives a copy an identifier of its own: it is in the control file, under a checksum, and in the first page of each segment of the log.
+/// Gives a copy an identifier of its own.
 fn renew(data: &Path) -> io::Result<()> {
-    let control = data.join("global/pg_control");
-    let mut bytes = fs::read(&control)?;
-    let damaged = || io::Error::other("its pg_control is damaged");
-    let old: [u8; 8] = bytes.first_chunk().copied().ok_or_else(damaged)?;
-    let end = (64..bytes.len().min(8192) - 4)
-        .step_by(4)
-        .find(|end| bytes[*end..*end + 4] == crc32c::crc32c(&bytes[..*end]).to_le_bytes())
-        .ok_or_else(damaged)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mut random = [0; 2];
     // SAFETY: a buffer of ours. Without randomness the time alone must do.
     unsafe { libc::getentropy(random.as_mut_ptr().cast(), 2) };
-    let new =
-        now.as_secs() << 32 | u64::from(now.subsec_micros()) << 12 | u64::from(u16::from_ne_bytes(random)) & 0xfff;
-    bytes[..8].copy_from_slice(&new.to_le_bytes());
-    let sum = crc32c::crc32c(&bytes[..end]);
-    bytes[end..end + 4].copy_from_slice(&sum.to_le_bytes());
-    fs::write(&control, bytes)?;
-    for entry in fs::read_dir(data.join("pg_wal"))? {
-        let path = entry?.path();
-        if path.is_file() {
-            let mut segment = fs::read(&path)?;
-            if segment.get(24..32) == Some(&old[..]) {
-                segment[24..32].copy_from_slice(&new.to_le_bytes());
-                fs::write(&path, segment)?;
-            }
-        }
-    }
-    Ok(())
+    identifier::renew(data, identifier::fresh(u16::from_ne_bytes(random)))
 }

@@ -53,16 +53,35 @@ fn every_database_of_a_new_cluster_can_be_used_at_once() {
 
 #[test]
 fn what_a_crash_of_the_machine_left_unfinished_is_made_again() {
-    for marker in ["", "another-boot\n"] {
+    for marker in ["", "another-boot\n", "another-boot CHECKPOINT\n"] {
         let (folder, mut session) = fresh();
         ask(&mut session, "CREATE TABLE t (a int)").unwrap();
         session.close().unwrap();
+        let control = std::fs::read(folder.path().join("global/pg_control")).unwrap();
+        let checkpoint = u64::from_le_bytes(control[32..40].try_into().unwrap());
+        let marker = marker.replace("CHECKPOINT", &format!("{checkpoint:X}"));
         std::fs::write(folder.path().join(MARKER), marker).unwrap();
         std::fs::remove_file(folder.path().join("base/1/1259")).unwrap();
         let mut session = Session::open(engine(), &Options::new(folder.path())).unwrap();
         assert!(ask(&mut session, "SELECT * FROM t").is_err(), "it is a new one");
         ask(&mut session, "CREATE TABLE t (a int)").unwrap();
         assert!(folder.path().join("base/1/1259").exists());
+    }
+}
+
+#[test]
+fn what_is_all_there_is_kept_and_brought_to_the_disk() {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    // The last: somebody else has used it since.
+    for marker in [boot.clone(), format!("{} 28\n", boot.trim()), "another-boot 28\n".into()] {
+        let (folder, mut session) = fresh();
+        ask(&mut session, "CREATE TABLE t (a int)").unwrap();
+        // As in a crash of the process: the session that recovers makes a checkpoint.
+        drop(session);
+        std::fs::write(folder.path().join(MARKER), &marker).unwrap();
+        let mut session = Session::open(engine(), &Options::new(folder.path())).unwrap();
+        assert!(!folder.path().join(MARKER).exists(), "{marker}");
+        assert_eq!(ask(&mut session, "SELECT count(*) FROM t").unwrap(), "0", "{marker}");
     }
 }
 

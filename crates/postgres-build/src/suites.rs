@@ -76,6 +76,8 @@ pub struct Suite {
 /// Builds the tests, or finds them in the cache.
 pub fn obtain(may_install: bool, cache: &Cache, progress: &Progress) -> Result<Tests> {
     let install = stock::install_clients(may_install, cache, progress)?;
+    // pg_config says its paths without links
+    let install = install.canonicalize().with_context(|| format!("cannot find {}", install.display()))?;
     let _lock = cache.lock(|| progress.note("waiting for another build to finish ..."))?;
     // beside the installation, so that it goes with it
     let folder = install.with_file_name("tests");

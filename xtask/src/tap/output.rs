@@ -55,12 +55,12 @@ impl Report {
                 if !description.contains("# TODO") {
                     report.failed.push(description.trim_end().to_owned());
                 }
+            } else if let Some(why) = line.strip_prefix("1..0 # SKIP ") {
+                report.skipped = Some(why.trim_end().to_owned());
             }
         }
         for line in text.lines() {
-            if let Some((_, why)) = line.split_once("# SKIP ").filter(|_| line.starts_with("1..0")) {
-                report.skipped = Some(why.to_owned());
-            } else if let Some(result) = line.strip_prefix("Result: ") {
+            if let Some(result) = line.strip_prefix("Result: ") {
                 report.finished = true;
                 report.good = result == "PASS" || (result == "NOTESTS" && report.skipped.is_some());
             }
@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn one_that_skips_says_why() {
-        let report = Report::parse("1..0 # SKIP no injection points\nResult: NOTESTS\n", "", 1);
+        let log = "[18:44:37.000](0.021s) 1..0 # SKIP no injection points\n";
+        let report = Report::parse("t/a.pl .. skipped: no injection points\nResult: NOTESTS\n", log, 1);
         assert_eq!(report.judge(None), Verdict::Skipped("no injection points".into()));
     }
 }

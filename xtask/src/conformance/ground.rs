@@ -61,7 +61,8 @@ impl Ground {
             Ok(copied)
         };
         let pgxs = site.tests.pgxs.strip_prefix(&site.tests.install).context("pg_config names a strange folder")?;
-        let install = place(install, "install")?;
+        // the two installations differ in their programs, so one's copy is not the other's
+        let install = place(install, if install == site.tests.install { "install" } else { "stock" })?;
         let shared = site.folder.join("shared");
         remove(&shared)?;
         let ground = Self {

@@ -47,7 +47,7 @@ pub(crate) fn configured() -> Result<wasmtime::Engine> {
     let mut config = Config::new();
     config.wasm_exceptions(true).collector(Collector::Null);
     config.cranelift_opt_level(OptLevel::Speed);
-    // A session takes 0.2 ms longer to begin, and no call by a pointer asks whether its function is in the table already.
+    // Filled when a session begins: else each call by a pointer asks whether its function is there already.
     config.table_lazy_init(false);
     config.max_wasm_stack(CALLS).async_stack_size(STACK);
     // Nobody looks at a backtrace, and each longjmp would collect one.

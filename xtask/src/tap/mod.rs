@@ -94,7 +94,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask tap                                       everything: about an hour on two cores
+  cargo xtask tap                                       everything: 40 minutes or more on two cores
   cargo xtask tap src/bin/psql src/test/recovery        two suites
   cargo xtask tap src/bin/pg_dump/t/002_pg_dump.pl      one file
   cargo xtask tap replication                           ours with a stock standby, and the other way round

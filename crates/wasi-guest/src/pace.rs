@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// The most chances to ask that are let pass. Asking takes as long as ten of them.
+/// The most chances to ask that are let pass.
 const MOST: i32 = 512;
 /// After how long it should ask again.
 const SOON: Duration = Duration::from_millis(1);

@@ -161,7 +161,6 @@ macro_rules! path_function {
 
 /// Takes the place of wasmtime's functions, which are in the linker.
 pub(crate) fn add(linker: &mut Linker<State>) -> Result<()> {
-    linker.allow_shadowing(true);
     path_function!(
         linker,
         path_filestat_get,

@@ -2,7 +2,7 @@
 //!
 //! A WebAssembly module has no signals. The session's code asks for the time where PostgreSQL looks for interrupts, in each millisecond about; then the
 //! host writes to the module's memory what a signal handler would: that there is an interrupt, and which. The other way, code that looks at the
-//! engine's epoch in each loop and function, takes a fifth of all time.
+//! engine's epoch in each loop and function, takes a sixth of all time.
 
 use crate::files::{self, MODULE};
 use crate::sandbox::State;
@@ -30,7 +30,6 @@ const SIGINT: u64 = 1 << 1;
 
 /// Takes the place of wasmtime's function for the time, which is in the linker.
 pub(crate) fn add(linker: &mut Linker<State>) -> Result<()> {
-    linker.allow_shadowing(true);
     linker.func_wrap(
         MODULE,
         "clock_time_get",

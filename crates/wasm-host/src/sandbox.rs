@@ -49,6 +49,8 @@ pub(crate) type Run = Pin<Box<dyn Future<Output = End> + Send>>;
 pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
+    // Some of them are the host's own.
+    linker.allow_shadowing(true);
     files::add(&mut linker)?;
     interrupts::add(&mut linker)?;
     Ok(linker)
